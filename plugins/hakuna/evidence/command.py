@@ -95,7 +95,7 @@ class Outcome:
 
     @property
     def all_text(self) -> str:
-        """stdout and stderr: Ascend's tools split their errors between the two."""
+        """Stdout and stderr: Ascend's tools split their errors between the two."""
         return self.text + self.stderr.decode("utf-8", "replace")
 
 

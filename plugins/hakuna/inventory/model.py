@@ -18,7 +18,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Chip(enum.Enum):
@@ -80,7 +80,7 @@ class Node(_Model):
     address: str  # where ssh connects to: name or IP
     node_ip: str
     interface: str = Field(default="eth0", pattern=r"^[^\s/]{1,15}$")
-    device_ids: tuple[Annotated[int, Field(ge=0, le=63)], ...] = tuple(range(8))
+    device_ids: tuple[Annotated[int, Field(ge=0, le=63)], ...] = Field(default=tuple(range(8)), min_length=1)
     ssh: Ssh = Ssh()
 
     @property
@@ -138,7 +138,7 @@ class RankTable(_Model):
 
     path: str = Field(default="/tmp/hakuna/rank_table.json", pattern=r"^/.*\.json$")
     mode: RankTableMode = RankTableMode.AUTO
-    version: str | None = Field(default=None, pattern=r"^1\.[02]$")  # None: what the chip needs
+    version: str | None = Field(default=None, pattern=r"^(1\.0|1\.2)$")  # None: what the chip needs
     device_port: Port | None = 16667  # the guide's; None leaves the field out
     generate: bool = True
 
@@ -156,17 +156,17 @@ class Server(_Model):
 
     model_path: str = Field(default="/models/model", pattern=r"^/")
     served_name: str = ""  # --model-name; empty: LMDeploy uses the path
-    lmdeploy_version: str = "detect"  # or e.g. "0.14.0"
+    lmdeploy_version: str = Field(default="detect", pattern=r"^(detect|\d+\.\d+.*)$")  # or e.g. "0.14.0"
     tp: Annotated[int, Field(ge=1)] | None = None
     port: Port = 23333
-    backend: str = "pytorch"
-    device: str = "ascend"
+    backend: str = Field(default="pytorch", pattern="^(pytorch|turbomind)$")
+    device: str = Field(default="ascend", pattern="^(ascend|cuda|maca|camb)$")
     eager_mode: bool = True
     api_key_env: str = ""  # name of the controller's environment variable that holds the API key
     api_key_file: str = ""  # or a file of the controller that holds it
     extra_args: tuple[str, ...] = ()
     env: dict[EnvName, str] = {}
-    log: str = "/tmp/hakuna/api_server.log"
+    log: str = Field(default="/tmp/hakuna/api_server.log", pattern=r"^/")
     http: HttpRoute = HttpRoute.DIRECT
     pipeline: bool = True  # section 4.2, before the server starts (it needs the same NPUs)
     expect: Expect = Expect()

@@ -95,7 +95,9 @@ class Consulted:
 CONSULTED: ContextVar[Consulted | None] = ContextVar("hakuna_consulted", default=None)
 
 
-def read(where: Where, outcome: Outcome, parse: Callable[[str], T], source: str, trouble: NodeTrouble | None = None) -> Reading[T]:
+def read(
+    where: Where, outcome: Outcome, parse: Callable[[str], T], source: str, trouble: NodeTrouble | None = None
+) -> Reading[T]:
     """Turn an outcome into a reading with ``parse``, which gets stdout + stderr as text.
 
     A parser is called whenever the command ended with an exit status, whatever that was: tools here say much
@@ -106,10 +108,14 @@ def read(where: Where, outcome: Outcome, parse: Callable[[str], T], source: str,
         detail = trouble.detail if trouble else "no answer from the node"
         return Reading(where, ReadingState.LOST, None, detail, source, trouble)
     if outcome.ending is Ending.TIMED_OUT:
-        return Reading(where, ReadingState.FAILED, None, f"no end within its deadline ({outcome.seconds:.0f} s)", source)
+        return Reading(
+            where, ReadingState.FAILED, None, f"no end within its deadline ({outcome.seconds:.0f} s)", source
+        )
     text = outcome.all_text
     if outcome.exit_code in (126, 127):
-        return Reading(where, ReadingState.FAILED, None, text.strip()[:300] or f"exit status {outcome.exit_code}", source)
+        return Reading(
+            where, ReadingState.FAILED, None, text.strip()[:300] or f"exit status {outcome.exit_code}", source
+        )
     if outcome.stdout_cut:
         return Reading(where, ReadingState.UNPARSED, None, "output was cut: longer than its limit", source)
     try:

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``hakuna`` command: what needs no test session. Checks themselves are run by ``pytest --inventory=FILE``.
+
+Exit status: 0 done, 1 done but the answer is no, 2 the user's mistake (said in one line), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hakuna import __version__
+
+if TYPE_CHECKING:
+    from hakuna.inventory import Loaded
+
+# Imports stand inside the commands: `hakuna --help` answers at once, and one command's libraries are not another's.
+
+
+class UsageError(Exception):
+    """The user's mistake, in words for the user."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.command(arguments)
+        sys.stdout.flush()
+    except UsageError as error:
+        _complain(str(error))
+        return 2
+    except BrokenPipeError:  # `hakuna rules | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        _complain(str(error))
+        return 2
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hakuna", description="Checks are run by: pytest --inventory=FILE")
+    parser.add_argument("--version", action="version", version=f"hakuna {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    table = commands.add_parser("rank-table", help="make the rank table from the devices' live IPs")
+    table.add_argument("--inventory", metavar="FILE", type=Path, required=True)
+    table.add_argument("-o", "--output", metavar="FILE", type=Path, help="where to write it (default: the terminal)")
+    table.set_defaults(command=_rank_table)
+
+    report = commands.add_parser("report", help="report a run again from its folder, also one that was killed")
+    report.add_argument("folder", metavar="RUN_FOLDER", type=Path)
+    report.set_defaults(command=_report)
+
+    down = commands.add_parser("down", help="take down what earlier runs left on the inventory's nodes")
+    down.add_argument("--inventory", metavar="FILE", type=Path, required=True)
+    down.set_defaults(command=_down)
+
+    rules = commands.add_parser("rules", help="list all rules")
+    rules.add_argument("--markdown", action="store_true", help="as the page docs/rules.md")
+    rules.set_defaults(command=_rules)
+
+    explain = commands.add_parser("explain", help="why a rule exists, how it is judged, what to do")
+    explain.add_argument("rule", metavar="RULE")
+    explain.set_defaults(command=_explain)
+    return parser
+
+
+def _rank_table(arguments: argparse.Namespace) -> int:
+    from hakuna.reports.writer import write_whole
+    from hakuna.stages.rank_table import generate_live
+
+    output: Path | None = arguments.output
+    if output is not None and not output.parent.is_dir():
+        raise UsageError(f"{output.parent} is not a folder")
+    text = generate_live(_load(arguments.inventory))
+    if output is None:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    else:
+        write_whole(output, text)
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from hakuna.judgement.verdict import RunVerdict
+    from hakuna.reports.model import NotARunError, from_folder
+    from hakuna.reports.terminal import render
+    from hakuna.reports.writer import write_all
+    from hakuna.suites import load_rules
+
+    try:
+        report = from_folder(arguments.folder, book=load_rules())
+    except NotARunError as error:
+        raise UsageError(str(error)) from None
+    width = shutil.get_terminal_size((100, 24)).columns
+    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    sys.stdout.write(render(report, width=width, color=color))
+    sys.stdout.flush()
+    write_all(report, arguments.folder)
+    return 0 if report.verdict is RunVerdict.READY else 1
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    from hakuna.stages.teardown import down
+
+    return down(_load(arguments.inventory))
+
+
+def _rules(arguments: argparse.Namespace) -> int:
+    from hakuna.reports.rules_page import listing, markdown
+    from hakuna.suites import load_rules
+
+    book = load_rules()
+    sys.stdout.write(markdown(book) if arguments.markdown else listing(book) + "\n")
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from hakuna.reports.rules_page import explain
+    from hakuna.suites import load_rules
+
+    book = load_rules()
+    code = arguments.rule.upper()
+    if code not in book:
+        near = difflib.get_close_matches(code, [r.code for r in book], n=3, cutoff=0.3)
+        hint = f"near it: {', '.join(near)}; " if near else ""
+        raise UsageError(f"there is no rule {arguments.rule} ({hint}all: hakuna rules)")
+    sys.stdout.write(explain(book[code]) + "\n")
+    return 0
+
+
+def _load(path: Path) -> Loaded:
+    from hakuna.inventory import InventoryError, load
+
+    try:
+        return load(path)
+    except InventoryError as error:
+        raise UsageError(str(error)) from None
+
+
+def _complain(text: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"hakuna: {text}\n")

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One acceptance session: pytest's hooks around a run."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from hakuna.judgement.findings import Findings, blocked
+from hakuna.judgement.rules import Rule, rule_of
+from hakuna.judgement.stage import Stage
+from hakuna.judgement.verdict import CheckResult, RunVerdict, Summary, Verdict
+from hakuna.plugin import fixtures
+from hakuna.plugin.opening import is_simulated, join_run, open_run
+from hakuna.plugin.progress import Progress
+from hakuna.reports.model import from_folder
+from hakuna.reports.terminal import header, render
+from hakuna.reports.writer import write_all
+from hakuna.stages.judge import Judge
+from hakuna.stages.run import Mode, Run, StageBlocked
+from hakuna.suites import load_rules, suites_folder
+
+_LETTERS = {
+    Verdict.PASS: ("passed", ".", "PASS", {"green": True}),
+    Verdict.WARN: ("warned", "w", "WARN", {"yellow": True}),
+    Verdict.SKIP: ("skipped", "s", "SKIP", {"yellow": True}),
+    Verdict.BLOCKED: ("blocked", "B", "BLOCKED", {"purple": True}),
+    Verdict.UNPARSED: ("unparsed", "U", "UNPARSED", {"purple": True}),
+    Verdict.ERROR: ("inconclusive", "E", "ERROR", {"red": True}),
+    Verdict.FAIL: ("failed", "F", "FAIL", {"red": True}),
+}
+
+
+def begin(config: pytest.Config) -> None:
+    """Open the run, or join it as an xdist worker, and register its hooks and fixtures."""
+    load_rules()
+    if config.getoption("collectonly"):
+        session: Acceptance | None = None
+        config.hakuna_run = None  # type: ignore[attr-defined]  # only --collect-only has no run
+    else:
+        worker = getattr(config, "workerinput", {})
+        if worker.get("hakuna_run"):
+            session = Acceptance(config, join_run(Path(worker["hakuna_run"]), worker["hakuna_key"]), "worker")
+        else:
+            session = Acceptance(config, open_run(config), "controller")
+        config.hakuna_run = session.run  # type: ignore[attr-defined]
+        config.pluginmanager.register(session, "hakuna-acceptance")
+    config.pluginmanager.register(fixtures, "hakuna-fixtures")
+    if config.args_source is pytest.Config.ArgsSource.INVOCATION_DIR:
+        config.args = [str(suites_folder())]  # `pytest --inventory=...` anywhere runs the suites that come along
+
+
+class Acceptance:
+    """The hooks of one process of a run; the controller is also the only process without xdist."""
+
+    def __init__(self, config: pytest.Config, run: Run, role: str) -> None:
+        self.config = config
+        self.run = run
+        self.role = role
+        self.judge = Judge(run)
+        self.summary = Summary()
+        self.finished = False
+        self.interrupted = ""
+        self.teardown_wanted: list[str] = []
+        self.progress = Progress(config, run, own_work=role == "controller")
+        run.progress = self.progress.say
+        if role == "controller":
+            signal.signal(signal.SIGTERM, _interrupt)
+
+    # -- before ---------------------------------------------------------------------------------------------------
+
+    def pytest_report_header(self) -> list[str]:
+        return header(self.run)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell an xdist worker which run to join. The key goes through memory only."""
+        node.workerinput["hakuna_run"] = str(self.run.folder)
+        node.workerinput["hakuna_key"] = self.run.inventory.api_key.get_secret_value()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Hear from an xdist worker which checks of the teardown were selected."""
+        del error
+        output = getattr(node, "workeroutput", {})
+        self.teardown_wanted += [c for c in output.get("hakuna_teardown", ()) if c not in self.teardown_wanted]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Mark every check with its stage, leave out what the mode does not want, and put the stages in order."""
+        kept, left = [], []
+        for item in items:
+            rule = rule_of(getattr(item, "function", None))
+            if rule is None:
+                kept.append(item)
+                continue
+            item.add_marker(pytest.mark.stage(rule.stage.value))
+            item.user_properties += [("rule", rule.code), ("stage", rule.stage.value)]
+            disruptive = self.run.plan.mode is Mode.ATTACH and item.get_closest_marker("disruptive")
+            (kept if self.run.plan.wants(rule.stage) and not disruptive else left).append(item)
+        kept.sort(key=_order)
+        if left:
+            config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Under xdist the teardown's checks belong to the controller; workers only say that they were wanted."""
+        if self.role != "worker":
+            return
+        last = [i for i in session.items if _stage(i) is Stage.TEARDOWN]
+        session.items[:] = [i for i in session.items if i not in last]
+        codes = [rule.code for i in last if (rule := rule_of(getattr(i, "function", None)))]
+        self.config.workeroutput["hakuna_teardown"] = codes  # type: ignore[attr-defined]  # xdist's own channel
+
+    # -- checks ---------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if item.get_closest_marker("hardware") and is_simulated(self.run):
+            pytest.skip("needs real NPUs; this cluster is simulated")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        report: pytest.TestReport = yield
+        rule = rule_of(getattr(item, "function", None))
+        if rule is None or not (call.when == "call" or (call.when == "setup" and call.excinfo is not None)):
+            return report
+        result = self._result(rule, item, call, report)
+        report.when = "call"
+        apply_result(report, rule, result)
+        return report
+
+    def _result(
+        self, rule: Rule, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
+    ) -> CheckResult:
+        error = call.excinfo.value if call.excinfo is not None else None
+        if isinstance(error, StageBlocked):
+            return blocked(rule, error.causes, str(error))
+        if report.outcome == "skipped":
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(error)
+            return CheckResult(rule.code, Verdict.SKIP, reason=reason.removeprefix("Skipped: "))
+        record: Findings = getattr(item, "hakuna_findings", None) or Findings(rule)
+
+        def replay(findings: Findings) -> None:
+            findings.raw, findings.notes, findings.consulted = record.raw, record.notes, record.consulted
+            if error is not None:
+                raise error
+
+        return self.judge.evaluate(rule, replay)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
+        data = getattr(report, "hakuna", None)
+        if data is None or report.when != "call":
+            return None
+        category, letter, word, markup = _LETTERS[Verdict(data["verdict"])]
+        return category, letter, (word, markup)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = getattr(report, "hakuna", None)
+        if data is None or self.role == "worker":
+            return
+        result = CheckResult.from_json(data)
+        self.summary.add(result)
+        self.run.journal.write("check", result=result.as_json(), nodeid=report.nodeid)
+
+    # -- after ----------------------------------------------------------------------------------------------------
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.interrupted = str(excinfo.value) or "Ctrl-C"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Take down, judge what is left of the checks of the teardown, and write the reports."""
+        if self.role == "worker" or self.finished:
+            return
+        self.finished = True
+        with _uninterrupted(self.progress):
+            self.progress.stop()
+            self._take_down()
+            verdict = self.summary.verdict
+            self.run.journal.write("end", verdict=verdict.value, interrupted=self.interrupted)
+            write_all(from_folder(self.run.folder), self.run.folder)
+            self.run.transport.close()
+        if verdict is not RunVerdict.READY and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED  # zero checks judged, or only skips: never green
+
+    def _take_down(self) -> None:
+        plan = self.run.plan
+        if not self.run.live or plan.mode is not Mode.FULL:
+            wanted: list[str] = list(self.teardown_wanted)
+        elif plan.keep:
+            self.run.journal.write("kept")
+            return
+        else:
+            self.run.facts(Stage.TEARDOWN)
+            wanted = [r.code for r in self.judge_book(Stage.TEARDOWN)]
+        for code in wanted:
+            if code not in self.summary.results:
+                self._report(code)
+
+    def judge_book(self, stage: Stage) -> list[Rule]:
+        """The rules of one stage, if the run brought anything up that they could be about."""
+        touched = self.run.journal.last("intend") is not None
+        return load_rules().of(stage) if touched or self.teardown_wanted else []
+
+    def _report(self, code: str) -> None:
+        """Judge a check outside of an item and report it as pytest would."""
+        rule = load_rules()[code]
+        result = self.judge.result(code)
+        path, line = rule.place
+        nodeid = f"{path.parent.name}/{path.name}::{rule.function.__name__}"
+        report = pytest.TestReport(
+            nodeid=nodeid,
+            location=(nodeid.partition("::")[0], line, rule.function.__name__),
+            keywords={},
+            outcome="passed",
+            longrepr=None,
+            when="call",
+            user_properties=[("rule", rule.code), ("stage", rule.stage.value)],
+            duration=result.seconds,
+        )
+        apply_result(report, rule, result)
+        self.config.hook.pytest_runtest_logreport(report=report)
+        if report.failed and (session := self.config.pluginmanager.get_plugin("session")) is not None:
+            session.testsfailed += 1
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.role == "worker" or not self.finished:
+            return
+        writer = terminalreporter._tw  # noqa: SLF001  # pytest offers its width and colours nowhere else
+        text = render(from_folder(self.run.folder), width=writer.fullwidth, color=writer.hasmarkup)
+        terminalreporter.ensure_newline()
+        terminalreporter.write_sep("=", "hakuna")
+        terminalreporter.write(text if text.endswith("\n") else text + "\n")
+
+
+def apply_result(report: pytest.TestReport, rule: Rule, result: CheckResult) -> None:
+    """Make a pytest report say what a check's result says. Whatever is not green or skipped is ``failed``."""
+    report.hakuna = result.as_json()  # type: ignore[attr-defined]  # travels with the report through xdist
+    report.user_properties = [*report.user_properties, ("verdict", result.verdict.value)]
+    report.sections = []
+    if result.verdict.green:
+        report.outcome, report.longrepr = "passed", None
+    elif result.verdict is Verdict.SKIP:
+        path, line = rule.place
+        report.outcome, report.longrepr = "skipped", (str(path), line, f"Skipped: {result.reason}")
+    else:
+        report.outcome, report.longrepr = "failed", words(rule, result)
+
+
+def words(rule: Rule, result: CheckResult) -> str:
+    """A result in a few lines, for pytest's own failure section and JUnit."""
+    lines = [f"{result.verdict.value} {rule.code}: {rule.title}"]
+    for finding in result.findings:
+        said = ", ".join(
+            part
+            for part in (
+                finding.message,
+                finding.expected and f"expected {finding.expected}",
+                finding.observed and f"observed {finding.observed}",
+            )
+            if part
+        )
+        by = f" by {', '.join(map(str, finding.causes))}" if finding.causes else ""
+        lines.append(f"  {finding.verdict.value}{by} {finding.where}: {said}")
+        lines += [f"    fix: {line}" for line in finding.fix.splitlines()]
+    return "\n".join(lines)
+
+
+def _stage(item: pytest.Item) -> Stage | None:
+    rule = rule_of(getattr(item, "function", None))
+    return rule.stage if rule else None
+
+
+def _order(item: pytest.Item) -> tuple[int, str]:
+    rule = rule_of(getattr(item, "function", None))
+    return (rule.stage.order, rule.code) if rule else (Stage.TEARDOWN.order - 1, "~")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+class _uninterrupted:  # noqa: N801  # reads as a word: with _uninterrupted(...)
+    """Teardown has time of its own: signals that arrive meanwhile are answered, not obeyed."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.before[number] = signal.signal(number, self._say)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _say(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.progress.say("taking down what this run started; it ends by itself")

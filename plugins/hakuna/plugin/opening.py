@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens a run from the command line's options: new, joined by an xdist worker, or replayed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hakuna.evidence.redaction import Redactor
+from hakuna.evidence.store import EvidenceStore
+from hakuna.inventory import InventoryError, load
+from hakuna.inventory.model import Inventory, TransportKind
+from hakuna.judgement.stage import Stage
+from hakuna.stages.collectors import COLLECTORS
+from hakuna.stages.holder import Holder
+from hakuna.stages.journal import Journal
+from hakuna.stages.run import Mode, Plan, Run, save_run
+from hakuna.transports import Transport
+from hakuna.transports.replay import ReplayTransport
+
+
+def wanted(config: pytest.Config) -> bool:
+    """Whether this pytest session is a Hakuna run at all."""
+    return bool(config.getoption("--inventory") or config.getoption("--replay"))
+
+
+def plan_of(config: pytest.Config) -> Plan:
+    """The plan that the options ask for.
+
+    Raises:
+        pytest.UsageError: two options contradict each other.
+    """
+    preflight, attach = config.getoption("--preflight"), config.getoption("--attach")
+    if preflight and attach:
+        raise pytest.UsageError("--preflight and --attach exclude each other: the first looks before, the second after")
+    if config.getoption("--keep") and (preflight or attach):
+        raise pytest.UsageError("--keep needs a run that brings something up: leave --preflight and --attach out")
+    mode = Mode.PREFLIGHT if preflight else Mode.ATTACH if attach else Mode.FULL
+    until = config.getoption("--until")
+    return Plan(
+        mode, bool(config.getoption("--keep")), Stage(until) if until else Stage.TEARDOWN, config.getoption("--mesh")
+    )
+
+
+def reports_folder(config: pytest.Config) -> Path:
+    named = config.getoption("hakuna_reports")
+    if named:
+        return Path(config.invocation_params.dir, named)
+    return Path(config.rootpath, str(config.getini("hakuna_reports")))
+
+
+def open_run(config: pytest.Config) -> Run:
+    """A new run with a folder of its own, or a replay.
+
+    Raises:
+        pytest.UsageError: the inventory, the replayed folder or a fault's name is wrong.
+    """
+    replayed = config.getoption("--replay")
+    if replayed:
+        if config.getoption("--inventory"):
+            raise pytest.UsageError("--replay takes the inventory from the replayed run: leave --inventory out")
+        return _replay(config, Path(config.invocation_params.dir, replayed))
+    path = Path(config.invocation_params.dir, config.getoption("--inventory"))
+    try:
+        loaded = load(path)
+    except InventoryError as error:
+        raise pytest.UsageError(str(error)) from None
+    inventory = loaded.inventory
+    faults = config.getoption("--fault")
+    if faults and inventory.transport is not TransportKind.SIMULATED:
+        raise pytest.UsageError("--fault works on a simulated cluster only: the inventory says transport: ssh")
+    if faults:
+        simulation = inventory.simulation
+        simulation = simulation.model_copy(update={"faults": (*simulation.faults, *faults)})
+        inventory = inventory.model_copy(update={"simulation": simulation})
+    reports = reports_folder(config)
+    identity = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+    folder = reports / identity
+    folder.mkdir(parents=True)
+    run = assemble(identity, folder, inventory, path.name, plan_of(config))
+    run.journal.write("run", id=identity, holder=run.holder.as_json(), plan=run.plan.as_json())
+    save_run(run, lines=dict(loaded.lines), inventory_path=str(loaded.path), digest=loaded.digest)
+    return run
+
+
+def join_run(folder: Path, api_key: str) -> Run:
+    """The run that the xdist controller opened, seen by a worker."""
+    data = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    inventory = Inventory.model_validate({**data["inventory"], "api_key": api_key})
+    return assemble(data["id"], folder, inventory, data["inventory_name"], Plan.from_json(data["plan"]))
+
+
+def assemble(identity: str, folder: Path, inventory: Inventory, name: str, plan: Plan) -> Run:
+    """A live run on ``folder``."""
+    redactor = Redactor([inventory.api_key.get_secret_value()])
+    run = Run(
+        id=identity,
+        folder=folder,
+        inventory=inventory,
+        inventory_name=name,
+        transport=transport_for(inventory, folder),
+        store=EvidenceStore(folder / "evidence", redactor),
+        journal=Journal(folder),
+        plan=plan,
+        holder=Holder.me(),
+    )
+    run.use(COLLECTORS)
+    return run
+
+
+def transport_for(inventory: Inventory, folder: Path) -> Transport:
+    """The transport that the inventory names; a simulated cluster lives beside the run folders.
+
+    Raises:
+        pytest.UsageError: a fault's name or place is wrong.
+    """
+    if inventory.transport is TransportKind.SSH:
+        from hakuna.transports.ssh import SshTransport
+
+        return SshTransport(inventory)
+    from hakuna.simulator.faults import parse_fault
+    from hakuna.transports.simulated import SimulatedTransport
+
+    try:
+        faults = [parse_fault(text, inventory) for text in inventory.simulation.faults]
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    state = folder.parent / ".simulated" / f"{inventory.cluster}.json"
+    return SimulatedTransport(inventory, state_path=state, faults=faults)
+
+
+def _replay(config: pytest.Config, source: Path) -> Run:
+    try:
+        data: dict[str, Any] = json.loads((source / "run.json").read_text(encoding="utf-8"))
+        inventory = Inventory.model_validate(data["inventory"])
+        plan = Plan.from_json(data["plan"])
+    except FileNotFoundError:
+        raise pytest.UsageError(f"--replay: {source} is not a run folder (it has no run.json)") from None
+    except (ValueError, KeyError) as error:
+        raise pytest.UsageError(f"--replay: {source / 'run.json'} cannot be read: {error}") from None
+    store = EvidenceStore(source / "evidence")
+    identity = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2) + "-replay"
+    folder = reports_folder(config) / identity
+    folder.mkdir(parents=True)
+    run = Run(
+        id=data["id"],
+        folder=folder,
+        inventory=inventory,
+        inventory_name=data["inventory_name"],
+        transport=ReplayTransport(store),
+        store=store,
+        journal=Journal(folder),
+        plan=plan,
+        holder=Holder(**data["holder"]),
+        live=False,
+    )
+    run.use(COLLECTORS)
+    run.journal.write("run", id=identity, holder=Holder.me().as_json(), plan=plan.as_json(), replay_of=data["id"])
+    save_run(run, **{k: data[k] for k in ("lines", "inventory_path", "digest") if k in data}, replay_of=data["id"])
+    return run
+
+
+def usage_without_inventory() -> str:
+    """What to pass when nothing was passed."""
+    return (
+        "Hakuna needs to know which deployment to check:\n"
+        "  pytest --inventory=inventory/mock.yaml            the guide on a simulated cluster, no NPU needed\n"
+        "  pytest --inventory=prod.yaml --preflight          look only: what would keep it from working\n"
+        "  pytest --inventory=prod.yaml                      bring it up, check it, take it down\n"
+        "  pytest --inventory=prod.yaml --attach             check what is already serving\n"
+        "  pytest --replay=reports/RUN                       judge an earlier run's evidence again\n"
+        "inventory/atlas-800t-a2-2x8.yaml is the guide's deployment, to copy and fill in."
+    )
+
+
+def is_simulated(run: Run) -> bool:
+    return run.inventory.transport is TransportKind.SIMULATED

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hakuna's options and markers, all in one group, each with an ini key or none."""
+
+from __future__ import annotations
+
+import pytest
+
+from hakuna.judgement.stage import Stage
+
+MARKERS = (
+    "hardware: needs real NPUs; skipped, with its reason, on a simulated cluster",
+    "stage(name): the stage of the deployment that a check belongs to (set by its rule)",
+    "disruptive: disturbs a running service; left out of --attach runs",
+    "slow: takes minutes on a real cluster",
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the option group ``hakuna``."""
+    group = parser.getgroup("hakuna", "acceptance of LMDeploy on several Ascend machines")
+    group.addoption("--inventory", metavar="FILE", help="the deployment to check (YAML); see inventory/")
+    group.addoption(
+        "--preflight", action="store_true", help="read only: check inventory, hosts and network; change nothing"
+    )
+    group.addoption("--attach", action="store_true", help="check what is already up; start and stop nothing")
+    group.addoption("--keep", action="store_true", help="leave the service running at the end")
+    group.addoption(
+        "--until",
+        metavar="STAGE",
+        choices=[s.value for s in Stage],
+        help="go no further than this stage: " + ", ".join(s.value for s in Stage if s is not Stage.TEARDOWN),
+    )
+    group.addoption("--replay", metavar="RUN", help="judge the evidence of an earlier run again; reach no node")
+    group.addoption(
+        "--fault",
+        metavar="NAME[@NODE[/DEVICE]]",
+        action="append",
+        default=[],
+        help="put a fault into the simulated cluster (several times for several); see docs/faults.md",
+    )
+    group.addoption(
+        "--mesh",
+        choices=["auto", "full", "rail"],
+        default="auto",
+        help="which device pairs are pinged: all, those of the same index, or by size (auto)",
+    )
+    group.addoption(
+        "--explain", metavar="RULE", help="say why a rule exists, how it is judged and what to do; then exit"
+    )
+    group.addoption("--rules", action="store_true", dest="hakuna_rules", help="list all rules; then exit")
+    group.addoption("--reports", metavar="DIR", dest="hakuna_reports", help="where run folders go (default: reports)")
+    parser.addini("hakuna_reports", "where run folders go, relative to the root directory", default="reports")
+
+
+def add_markers(config: pytest.Config) -> None:
+    """Register the markers, so that ``--strict-markers`` and ``--markers`` know them."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Node output as clean lines: without colours, carriage returns, and the command lines that terminals echo."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from hakuna.probes.reading import UnparsedError
+
+_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z])")
+#: Terminals and documents show the command in front of its output, in several ways.
+_ECHO = re.compile(
+    r"""^\s*(?:
+        [$>\#](?:\s|\w|\().*                         # "$ cmd", "> cmd", "# cmd", "$for ..."
+      | \[?[\w.-]+@[\w.:/~ -]+\]?[\#$>]\s.*          # "[root@node ~]# cmd"
+      | (?:/[\w.-]+)+/?[\#$]\s.*                     # "/usr/local/Ascend/driver# cat version.info"
+      | (?:\S*/)?(?:hccn_tool|npu-smi)\s+(?:-|info\b).*
+      | for\s+\w+\s+in\s.*
+    )$""",
+    re.VERBOSE,
+)
+
+
+def clean(text: str) -> str:
+    """The text without ANSI sequences, with plain newlines."""
+    return _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+
+
+def is_echo(line: str) -> bool:
+    """Whether a line is a command line that was shown in front of its output."""
+    return bool(_ECHO.match(line))
+
+
+def lines(text: str) -> list[str]:
+    """The lines that a tool printed, stripped, without empty ones and without echoed command lines."""
+    return [x.strip() for x in clean(text).split("\n") if x.strip() and not is_echo(x)]
+
+
+def shown(text: str, limit: int = 160) -> str:
+    """The beginning of a text, on one line, for messages."""
+    flat = " ".join(clean(text).split())
+    return flat if len(flat) <= limit else flat[: limit - 3] + "..."
+
+
+def unknown(what: str, text: str) -> UnparsedError:
+    """The error for a text that holds nothing a parser knows."""
+    return UnparsedError(f"not what {what} prints: {shown(text)!r}" if text.strip() else f"{what} printed nothing")
+
+
+def one(what: str, values: list[str], text: str) -> str:
+    """The only value, however often it was printed.
+
+    Raises:
+        UnparsedError: there is none, or there are several different ones.
+    """
+    different = list(dict.fromkeys(values))
+    if not different:
+        raise unknown(what, text)
+    if len(different) > 1:
+        raise UnparsedError(f"{what}: several different values: {', '.join(different[:4])}")
+    return different[0]
+
+
+def json_document(what: str, text: str) -> Any:
+    """The first JSON object or array that begins a line; tools put warnings around it.
+
+    Raises:
+        UnparsedError: there is none, or it is cut.
+    """
+    plain = clean(text)
+    decoder = json.JSONDecoder()
+    for match in re.finditer(r"^[ \t]*(?=[\[{])", plain, re.MULTILINE):
+        try:
+            return decoder.raw_decode(plain, match.end())[0]
+        except ValueError:
+            continue
+    raise unknown(what, text)
+
+
+def json_objects(what: str, text: str) -> list[dict[str, Any]]:
+    """Every line that is a JSON object, or the objects of one JSON array.
+
+    Raises:
+        UnparsedError: a line begins like an object and is none.
+    """
+    found: list[dict[str, Any]] = []
+    for line in clean(text).split("\n"):
+        word = line.strip()
+        if not word.startswith(("{", "[")):
+            continue
+        try:
+            value = json.loads(word)
+        except ValueError as error:
+            raise UnparsedError(f"{what}: broken JSON: {shown(word)!r} ({error})") from error
+        found += [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, dict)]
+    return found
+
+
+def program_answer(what: str, text: str) -> dict[str, Any]:
+    """The JSON object that a Hakuna program printed as its last line of that kind.
+
+    Raises:
+        UnparsedError: there is none.
+    """
+    for line in reversed(clean(text).split("\n")):
+        if line.strip().startswith("{"):
+            try:
+                value = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                return value
+    raise unknown(what, text)

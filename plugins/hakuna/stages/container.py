@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage ``container``: one container per node by the guide's ``docker run`` (section 1), read back from both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hakuna.evidence import Batch, Command
+from hakuna.inventory.model import Engine, Inventory, Node
+from hakuna.probes import containers, host, model_dir, npu_smi, versions
+from hakuna.probes.reading import Table
+from hakuna.stages.host import LEASE_FOLDER, TOOLS
+from hakuna.stages.journal import Trace
+from hakuna.stages.run import Run
+
+#: How long a lease is good for; a run renews nothing, so this bounds a whole run.
+LEASE_SECONDS = 6 * 3600
+
+
+@dataclass(frozen=True)
+class ContainerFacts:
+    """``started`` holds what the engine said to ``run``; the other tables are read after that, by node."""
+
+    used: bool
+    lease: Table[host.LeaseState]
+    started: Table[containers.Started]
+    info: Table[containers.ContainerInfo]
+    device_nodes: Table[host.DeviceNodes]
+    tools: Table[Mapping[str, str | None]]
+    npu_info: Table[npu_smi.NpuInfo]
+    driver: Table[versions.VersionInfo]
+    cann: Table[versions.CannFile]
+    shm: Table[tuple[host.Disk, ...]]
+    nofile: Table[int]
+    model_files: Table[model_dir.ModelFiles]
+    packages: Table[versions.PackageVersions]
+
+    @property
+    def lmdeploy_version(self) -> Table[str | None]:
+        """The LMDeploy that each node would run; None where it is not installed."""
+        return self.packages.map(lambda p: p.packages.get("lmdeploy"))
+
+
+def inside_commands(inventory: Inventory, node: Node) -> list[Command]:
+    """What is asked inside the container (or on the host, without one)."""
+    del node
+    asked = [
+        host.device_nodes(),
+        host.tools((*TOOLS, "ray", "lmdeploy")),
+        npu_smi.info(),
+        versions.driver(),
+        versions.cann(),
+        host.disk(("/dev/shm",)),  # noqa: S108  # asked for its size
+        host.limits(),
+        model_dir.files(inventory.server.model_path),
+        versions.packages(),
+    ]
+    return [containers.inside(inventory, c) for c in asked]
+
+
+def collect(run: Run) -> ContainerFacts:
+    """Take the lease of every node, start the containers on all nodes at once, then look from both sides."""
+    inventory = run.inventory
+    used = inventory.container.engine is not Engine.NONE
+    begin: dict[str, list[Command]] = {n.name: [] for n in inventory.nodes}
+    if run.brings_up:
+        expires = int(run.journal_time() + LEASE_SECONDS)
+        for node in inventory.nodes:
+            run.intend(Trace("lease", node.name, LEASE_FOLDER))
+            begin[node.name].append(host.lease_acquire(LEASE_FOLDER, f"{run.holder.word}/{run.id}", expires))
+            if used:
+                run.intend(Trace("container", node.name, inventory.container.name))
+                begin[node.name].append(containers.run(inventory, node, run.id, run.holder.word))
+    started = run.send("container.run", {n: Batch(tuple(c)) for n, c in begin.items()})
+    inspect = [containers.inspect(inventory)] if used else []
+    answers = run.send("container", run.everywhere(lambda node: [*inspect, *inside_commands(inventory, node)]))
+    node = answers.per_node
+    return ContainerFacts(
+        used=used,
+        lease=started.per_node("host.lease", host.parse_lease),
+        started=started.per_node("container.run", containers.parse_run),
+        info=node("container.inspect", containers.parse_inspect),
+        device_nodes=node("host.device_nodes", host.parse_device_nodes),
+        tools=node("host.tools", host.parse_tools),
+        npu_info=node("npu.info", npu_smi.parse_info),
+        driver=node("host.driver", versions.parse_version_info),
+        cann=node("host.cann", versions.parse_cann),
+        shm=node("host.disk", host.parse_disk),
+        nofile=node("host.limits", host.parse_limits).map(lambda limits: limits.nofile_soft),
+        model_files=node("model.files", model_dir.parse_files),
+        packages=node("versions", versions.parse_packages),
+    )
+
+
+def lmdeploy_version(run: Run, facts: ContainerFacts) -> str | None:
+    """The version that the rules go by: the inventory's word, or what most nodes have installed; None if unknown."""
+    named = run.inventory.server.lmdeploy_version
+    if named != "detect":
+        return named
+    found = [r.fact for r in facts.lmdeploy_version.readings.values() if r.readable and r.fact]
+    return max(sorted(set(found)), key=found.count) if found else None

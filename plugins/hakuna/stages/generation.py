@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage ``generation``: "Hakuna Matata" through every door of the server, twice where it must be the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hakuna.evidence import HttpAnswer
+from hakuna.judgement.stage import Stage
+from hakuna.probes import lmdeploy, lmdeploy_http
+from hakuna.probes.reading import Reading
+from hakuna.stages.run import Run
+from hakuna.stages.server import ServerFacts
+
+MAX_TOKENS = 48
+
+
+@dataclass(frozen=True)
+class GenerationFacts:
+    """Raw HTTP answers by what was asked, and the pipeline's answer if it was tried."""
+
+    prompt: str
+    completion: Reading[HttpAnswer]
+    again: Reading[HttpAnswer]
+    chat: Reading[HttpAnswer]
+    chat_again: Reading[HttpAnswer]
+    stream: Reading[HttpAnswer]
+    unknown_model: Reading[HttpAnswer]
+    bad_temperature: Reading[HttpAnswer]
+    broken_json: Reading[HttpAnswer]
+    without_key: Reading[HttpAnswer] | None
+    health_after: Reading[HttpAnswer]
+    pipeline: Reading[lmdeploy.PipelineAnswer] | None
+    version: str | None
+
+
+def collect(run: Run) -> GenerationFacts:
+    """Ask one after the other, so that latency means something."""
+    inventory = run.inventory
+    server: ServerFacts = run.facts(Stage.SERVER)
+    prompt = inventory.server.expect.prompt
+    http = lmdeploy_http
+    secured = bool(inventory.server.api_key_env or inventory.server.api_key_file)
+
+    def complete(name: str) -> Reading[HttpAnswer]:
+        return run.hear(http.completion(inventory, f"generation.{name}", prompt, max_tokens=MAX_TOKENS))
+
+    def chat(name: str, *, stream: bool = False) -> Reading[HttpAnswer]:
+        return run.hear(http.chat(inventory, f"generation.{name}", prompt, max_tokens=MAX_TOKENS, stream=stream))
+
+    return GenerationFacts(
+        prompt=prompt,
+        completion=complete("completion"),
+        again=complete("completion.again"),
+        chat=chat("chat"),
+        chat_again=chat("chat.again"),
+        stream=chat("stream", stream=True),
+        unknown_model=run.hear(http.unknown_model(inventory, "generation.unknown_model")),
+        bad_temperature=run.hear(http.bad_temperature(inventory, "generation.bad_temperature")),
+        broken_json=run.hear(http.broken_json(inventory, "generation.broken_json")),
+        without_key=run.hear(http.without_key(inventory, "generation.without_key")) if secured else None,
+        health_after=run.hear(http.health(inventory, "generation.health_after")),
+        pipeline=server.pipeline,
+        version=server.version,
+    )

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage ``host``: every node as it is, before anything is started (guide, sections 0 and 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hakuna.evidence import Command, NodeTrouble
+from hakuna.inventory.model import Engine, Inventory, Node
+from hakuna.probes import containers, host, model_dir, npu_smi, procs, versions
+from hakuna.probes.reading import Reading, ReadingState, Table
+from hakuna.stages import reaper
+from hakuna.stages.answers import Answers
+from hakuna.stages.run import Run
+from hakuna.where import Where
+
+#: HCCL's own ports on the host network, unless HCCL_IF_BASE_PORT moves them (CANN docs, HCCL_IF_BASE_PORT).
+HCCL_PORTS = range(60000, 60032)
+TOOLS = ("hccn_tool", "npu-smi")
+LEASE_FOLDER = "/tmp/hakuna-lease"  # noqa: S108  # a well-known name is the point of a lease; it is made atomically
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """One table per fact, by node or by device."""
+
+    reached: Table[NodeTrouble | None]
+    boot_id: Table[str]
+    clock_offset: Table[float]
+    hostname: Table[host.HostName]
+    interfaces: Table[tuple[host.Interface, ...]]
+    disk: Table[tuple[host.Disk, ...]]
+    listeners: Table[tuple[host.Listener, ...]]
+    nofile: Table[int]
+    somaxconn: Table[int]
+    syn_backlog: Table[int]
+    reserved_ports: Table[str]
+    kernel: Table[str]
+    tools: Table[Mapping[str, str | None]]
+    device_nodes: Table[host.DeviceNodes]
+    driver: Table[versions.VersionInfo]
+    firmware: Table[versions.VersionInfo]
+    cann: Table[versions.CannFile]
+    npu_info: Table[npu_smi.NpuInfo]
+    npu_health: Table[npu_smi.NpuHealth]
+    npu_board: Table[npu_smi.NpuBoard]
+    engine: Table[containers.EngineVersion]
+    image: Table[containers.ImageInfo]
+    labelled_containers: Table[tuple[containers.ContainerRow, ...]]
+    labelled_processes: Table[tuple[procs.Process, ...]]
+    model_files: Table[model_dir.ModelFiles]
+    model_config: Table[str]
+    tcp: Table[host.TcpProbe]
+    lease: Table[host.LeaseState]
+    reaped: tuple[str, ...]
+
+
+def ports_of(inventory: Inventory) -> tuple[int, ...]:
+    """The ports that the deployment will listen on: Ray's, the server's, and HCCL's."""
+    return (inventory.ray.port, inventory.server.port, *HCCL_PORTS)
+
+
+def tcp_ports(inventory: Inventory) -> tuple[int, ...]:
+    """The ports that are tried between nodes: Ray's, the server's, HCCL's first and last."""
+    return (inventory.ray.port, inventory.server.port, HCCL_PORTS[0], HCCL_PORTS[-1])
+
+
+def commands(inventory: Inventory, node: Node) -> list[Command]:
+    """Everything that the stage asks of one node, in one batch; the same facts in one lane, the NPUs in theirs."""
+    out = [
+        host.boot_id(),
+        host.clock(),
+        host.hostname(),
+        host.addresses(),
+        host.disk(("/", "/tmp", "/dev/shm")),  # noqa: S108  # asked for their size
+        host.ports(),
+        host.limits(),
+        host.somaxconn(),
+        host.syn_backlog(),
+        host.reserved_ports(),
+        host.kernel(),
+        host.tools(TOOLS),
+        host.device_nodes(),
+        versions.driver(),
+        versions.firmware(),
+        versions.cann(),
+        npu_smi.info(),
+        model_dir.files(inventory.server.model_path),
+        model_dir.config(inventory.server.model_path),
+        procs.procs("labelled", "HAKUNA_RUN="),
+        host.lease_show(LEASE_FOLDER),
+    ]
+    for device in node.device_ids:
+        out += [npu_smi.health(device), npu_smi.board(device)]
+    for peer in inventory.nodes:
+        if peer.name != node.name:
+            out.append(host.tcp(peer.name, peer.node_ip, tcp_ports(inventory)))
+    if inventory.container.engine is not Engine.NONE:
+        out += [containers.version(inventory), containers.image(inventory), containers.ps_labelled(inventory)]
+    return out
+
+
+def collect(run: Run) -> HostFacts:
+    """Clean up after dead runs first (they may hold ports), then ask every node."""
+    reaped = reaper.clean_up(run) if run.brings_up else ()
+    inventory = run.inventory
+    answers = run.send("host", run.everywhere(lambda node: commands(inventory, node)))
+    node = answers.per_node
+    device = inventory.devices
+    pairs = [(a.name, b.name) for a in inventory.nodes for b in inventory.nodes if a.name != b.name]
+    return HostFacts(
+        reached=_reached(inventory, answers),
+        boot_id=node("host.boot_id", host.parse_boot_id),
+        clock_offset=_clock_offsets(answers),
+        hostname=node("host.hostname", host.parse_hostname),
+        interfaces=node("host.addresses", host.parse_addresses),
+        disk=node("host.disk", host.parse_disk),
+        listeners=node("host.ports", host.parse_ports),
+        nofile=node("host.limits", host.parse_limits).map(lambda limits: limits.nofile_soft),
+        somaxconn=node("host.somaxconn", host.parse_number),
+        syn_backlog=node("host.syn_backlog", host.parse_number),
+        reserved_ports=node("host.reserved_ports", str.strip),
+        kernel=node("host.kernel", host.parse_kernel),
+        tools=node("host.tools", host.parse_tools),
+        device_nodes=node("host.device_nodes", host.parse_device_nodes),
+        driver=node("host.driver", versions.parse_version_info),
+        firmware=node("host.firmware", versions.parse_version_info),
+        cann=node("host.cann", versions.parse_cann),
+        npu_info=node("npu.info", npu_smi.parse_info),
+        npu_health=answers.per_device("npu.health", npu_smi.parse_health, device),
+        npu_board=answers.per_device("npu.board", npu_smi.parse_board, device),
+        engine=node("engine.version", containers.parse_version),
+        image=node("engine.image", containers.parse_image),
+        labelled_containers=node("engine.containers", containers.parse_ps),
+        labelled_processes=node("procs.labelled", procs.parse_procs),
+        model_files=node("model.files", model_dir.parse_files),
+        model_config=node("model.config", model_dir.parse_digest),
+        tcp=Table(
+            {Where(a, -1, b): answers.reading(a, f"host.tcp/{b}", host.parse_tcp, Where(a, -1, b)) for a, b in pairs}
+        ),
+        lease=node("host.lease", host.parse_lease),
+        reaped=reaped,
+    )
+
+
+def _reached(inventory: Inventory, answers: Answers) -> Table[NodeTrouble | None]:
+    """The transport's own word on every node: None where the whole batch went through."""
+    return Table(
+        {
+            n.where: Reading(n.where, ReadingState.READ, answers.by_node[n.name].trouble, "", f"host/{n.name}")
+            for n in inventory.nodes
+        }
+    )
+
+
+def _clock_offsets(answers: Answers) -> Table[float]:
+    """Each node's clock less the controller's, in seconds.
+
+    The controller's time of the command is known only to lie within its batch, so an offset counts from the
+    nearer end of that span: a slow network never looks like a wrong clock.
+    """
+    clocks = answers.per_node("host.clock", host.parse_clock)
+
+    def offset(where: Where, seconds: float) -> float:
+        answer = answers.by_node[where.node]
+        if seconds < answer.sent:
+            return seconds - answer.sent
+        return max(0.0, seconds - answer.received)
+
+    return Table(
+        {
+            w: Reading(
+                w,
+                r.state,
+                offset(w, r.fact) if r.readable and r.fact is not None else None,
+                r.detail,
+                r.source,
+                r.trouble,
+            )
+            for w, r in clocks.readings.items()
+        }
+    )

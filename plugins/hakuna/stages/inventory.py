@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage ``inventory``: the file itself, with the line of every entry (guide, section 0)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hakuna.inventory.model import Inventory
+from hakuna.probes.reading import CONSULTED, Reading, ReadingState
+from hakuna.stages.run import Mode, Plan, Run
+from hakuna.where import Where
+
+
+@dataclass(frozen=True)
+class InventoryFacts:
+    """``model`` is what the file says; reading it counts as evidence. ``at`` names file and line of an entry."""
+
+    loaded: Inventory
+    lines: Mapping[str, int]
+    name: str
+    plan: Plan
+
+    @property
+    def model(self) -> Inventory:
+        consulted = CONSULTED.get()
+        if consulted is not None:
+            consulted.add(Reading(Where.cluster(), ReadingState.READ, self.name, "", self.name))
+        return self.loaded
+
+    @property
+    def attached(self) -> bool:
+        """Whether the run only looks at what is already up."""
+        return self.plan.mode is Mode.ATTACH
+
+    def at(self, path: str) -> str:
+        """``file:line`` of an entry ("server.tp"), or of the nearest entry around it that is in the file."""
+        while path:
+            if path in self.lines:
+                return f"{self.name}:{self.lines[path]}"
+            path = path.rpartition(".")[0]
+        return self.name
+
+
+def collect(run: Run) -> InventoryFacts:
+    """Nothing is asked of any node."""
+    data = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
+    return InventoryFacts(run.inventory, data.get("lines", {}), run.inventory_name, run.plan)

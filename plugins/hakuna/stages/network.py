@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage ``network``: the devices' own network (guide, section 5). Two round trips: the mesh needs the addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hakuna.evidence import Batch, Command
+from hakuna.inventory.model import Chip, Inventory, Node
+from hakuna.judgement import mesh_schedule
+from hakuna.probes import hccn, hccn_conf
+from hakuna.probes.reading import Reading, ReadingState, Table
+from hakuna.stages.answers import Answers
+from hakuna.stages.run import Run
+from hakuna.where import Where
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """By device, but for ``conf`` (by node) and ``pings`` (by directed pair). ``coverage`` says what the mesh held."""
+
+    address: Table[hccn.DeviceAddress]
+    link: Table[hccn.Link]
+    health: Table[hccn.NetHealth]
+    gateway: Table[hccn.Gateway]
+    netdetect: Table[hccn.NetDetect]
+    tls: Table[hccn.Tls]
+    lldp: Table[hccn.Lldp]
+    link_history: Table[hccn.LinkHistory]
+    conf: Table[hccn_conf.HccnConf]
+    pings: Table[hccn.Ping]
+    coverage: str
+
+    @property
+    def switch(self) -> Table[bool]:
+        """The TLS switch of every device."""
+        return self.tls.map(lambda tls: tls.enabled)
+
+
+def commands(inventory: Inventory, node: Node) -> list[Command]:
+    """The first batch of one node: everything about its own devices."""
+    out: list[Command] = [hccn_conf.conf()]
+    for i in node.device_ids:
+        out += [hccn.address(i), hccn.address6(i), hccn.link(i), hccn.net_health(i), hccn.gateway(i)]
+        out += [hccn.netdetect(i), hccn.tls(i), hccn.lldp(i), hccn.link_stat(i)]
+        if inventory.chip is Chip.ATLAS_800T_A3:
+            out.append(hccn.vnic(i))
+    return out
+
+
+def collect(run: Run) -> NetworkFacts:
+    """Ask every device about itself, then let each ping the others as the schedule says."""
+    inventory = run.inventory
+    answers = run.send("network", run.everywhere(lambda node: commands(inventory, node)))
+    devices = inventory.devices
+    addresses = _addresses(answers, devices)
+    schedule = mesh_schedule.choose(
+        [(n.name, n.device_ids) for n in inventory.nodes], mode=run.plan.mesh, layout=inventory.layout
+    )
+    known = {d: r.fact.ip for d, r in addresses.readings.items() if r.fact is not None and r.fact.ip}
+    pings: dict[str, list[Command]] = {n.name: [] for n in inventory.nodes}
+    pairs: list[tuple[Where, Where]] = []
+    for source, target in schedule.pairs:
+        if target in known and source in known:
+            pings[source.node].append(hccn.ping(source.device, known[target], target.node, target.device))
+            pairs.append((source, target))
+    mesh = run.send("network.mesh", {n: Batch(tuple(c)) for n, c in pings.items()})
+    return NetworkFacts(
+        address=addresses,
+        link=answers.per_device("hccn.link", hccn.parse_link, devices),
+        health=answers.per_device("hccn.health", hccn.parse_net_health, devices),
+        gateway=answers.per_device("hccn.gateway", hccn.parse_gateway, devices),
+        netdetect=answers.per_device("hccn.netdetect", hccn.parse_netdetect, devices),
+        tls=answers.per_device("hccn.tls", hccn.parse_tls, devices),
+        lldp=answers.per_device("hccn.lldp", hccn.parse_lldp, devices),
+        link_history=answers.per_device("hccn.link_stat", hccn.parse_link_stat, devices),
+        conf=answers.per_node("hccn.conf", hccn_conf.parse_conf),
+        pings=Table({Where.pair(a, b): _ping(mesh, a, b) for a, b in pairs}),
+        coverage=schedule.coverage,
+    )
+
+
+def _addresses(answers: Answers, devices: tuple[Where, ...]) -> Table[hccn.DeviceAddress]:
+    """Each device's address: the IPv4 one, or the IPv6 one where no IPv4 is set (guide, 5.1)."""
+    first = answers.per_device("hccn.ip", hccn.parse_address, devices)
+    second = answers.per_device("hccn.ip6", hccn.parse_address6, devices)
+    chosen: dict[Where, Reading[hccn.DeviceAddress]] = {}
+    for device, reading in first.readings.items():
+        other = second.readings[device]
+        unset = reading.state is ReadingState.READ and reading.fact is not None and reading.fact.ip is None
+        has_other = other.fact is not None and other.fact.ip is not None
+        chosen[device] = other if unset and has_other else reading
+    return Table(chosen)
+
+
+def _ping(mesh: Answers, source: Where, target: Where) -> Reading[hccn.Ping]:
+    command = f"hccn.ping/{source.device}/{target.node}/{target.device}"
+    return mesh.reading(source.node, command, hccn.parse_ping, Where.pair(source, target))

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage ``rank_table``: the table made from the live device IPs, at the same path on every node (guide, section 3).
+
+This is the script that the guide promises and never shipped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hakuna.evidence import Batch
+from hakuna.inventory.model import Inventory, RankTableMode
+from hakuna.judgement import rank_table as tables
+from hakuna.judgement import versions as lmdeploy_versions
+from hakuna.judgement.rank_table_rules import Profile, TableContext, TableFault, judge
+from hakuna.judgement.stage import Stage
+from hakuna.probes import containers, model_dir, table_file
+from hakuna.probes.reading import Table
+from hakuna.stages.container import ContainerFacts, lmdeploy_version
+from hakuna.stages.journal import Trace
+from hakuna.stages.network import NetworkFacts
+from hakuna.stages.run import Run
+from hakuna.where import Where
+
+
+@dataclass(frozen=True)
+class RankTableFacts:
+    """``needed`` says whether the deployment uses a table at all, and ``why``. ``text`` is what most nodes hold."""
+
+    needed: bool
+    why: str
+    version: str | None
+    written: str
+    text: str
+    files: Table[str]
+    hashes: Table[str]
+    hccl: tuple[TableFault, ...]
+    lmdeploy: tuple[TableFault, ...]
+
+    def faults(self, *codes: str) -> list[TableFault]:
+        """The faults of these codes that either profile found, each once."""
+        found: dict[tuple[object, ...], TableFault] = {}
+        for fault in (*self.hccl, *self.lmdeploy):
+            if fault.code.name in codes:
+                found.setdefault((fault.code, fault.path), fault)
+        return list(found.values())
+
+
+def needs_table(inventory: Inventory, version: str | None) -> tuple[bool, str]:
+    """Whether the run uses a rank table, and on which ground."""
+    mode = inventory.rank_table.mode
+    if mode is RankTableMode.OFF:
+        return False, "the inventory says rank_table.mode: off"
+    if mode is RankTableMode.REQUIRED:
+        return True, "the inventory says rank_table.mode: required"
+    demand = lmdeploy_versions.needs_rank_table(version, spans_nodes=len(inventory.nodes) > 1)
+    return demand.value, demand.source
+
+
+def collect(run: Run) -> RankTableFacts:
+    """Write the table everywhere (unless the site brings its own), then read it back everywhere."""
+    inventory = run.inventory
+    network: NetworkFacts = run.facts(Stage.NETWORK)
+    container: ContainerFacts = run.facts(Stage.CONTAINER)
+    version = lmdeploy_version(run, container)
+    needed, why = needs_table(inventory, version)
+    empty: Table[str] = Table({})
+    if not needed:
+        return RankTableFacts(False, why, version, "", "", empty, empty, (), ())
+    path = inventory.rank_table.path
+    addresses = live_addresses(network)
+    written = ""
+    if run.brings_up and inventory.rank_table.generate:
+        written = tables.from_inventory(inventory, addresses)
+        run.intend(*(Trace("file", n.name, path, inside=container.used) for n in inventory.nodes))
+        write = containers.inside(inventory, table_file.write(path, written), interactive=True)
+        run.send("rank_table.write", {n.name: Batch((write,)) for n in inventory.nodes})
+    asked = [containers.inside(inventory, table_file.show(path)), containers.inside(inventory, table_file.digest(path))]
+    answers = run.send("rank_table", run.everywhere(lambda _node: asked))
+    files = answers.per_node("rank_table.file", table_file.parse_file)
+    text = _most_common(files, written)
+    context = context_of(inventory, addresses, version)
+    return RankTableFacts(
+        needed=True,
+        why=why,
+        version=version,
+        written=written,
+        text=text,
+        files=files,
+        hashes=answers.per_node("rank_table.hash", model_dir.parse_digest),
+        hccl=judge(text, Profile.HCCL, context) if text else (),
+        lmdeploy=judge(text, Profile.LMDEPLOY, context) if text else (),
+    )
+
+
+def context_of(inventory: Inventory, addresses: Mapping[Where, str], version: str | None) -> TableContext:
+    """What a table of this deployment is judged against."""
+    live = {(inventory.node(w.node).node_ip, w.device): ip for w, ip in addresses.items()}
+    return TableContext(
+        chip=inventory.chip,
+        node_ips=tuple(n.node_ip for n in inventory.ordered_nodes),
+        world_size=inventory.tp,
+        live=live,
+        lmdeploy_version=version,
+        path=inventory.rank_table.path,
+    )
+
+
+def live_addresses(network: NetworkFacts) -> dict[Where, str]:
+    """The device IPs that could be read."""
+    return {
+        w: r.fact.ip for w, r in network.address.readings.items() if r.readable and r.fact is not None and r.fact.ip
+    }
+
+
+def _most_common(files: Table[str], written: str) -> str:
+    """The text that most nodes hold; on a tie, the one that was written, else the head's."""
+    held = [r.fact for r in files.readings.values() if r.readable and r.fact]
+    if not held:
+        return ""
+    counts = Counter(held)
+    most = max(counts.values())
+    best = [t for t in held if counts[t] == most]
+    return written if written in best else best[0]

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run: its folder, its transport, and the stages that were entered so far.
+
+Stage code is a pure function of the answers that :meth:`Run.send` and :meth:`Run.ask` give. Both keep every
+answer under a name and give the kept one if there is one already. That one rule serves three ends: a second
+process of the run (xdist) re-reads what the first one did, a replayed run judges old evidence with today's code,
+and a run that was cut off can be read.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from hakuna.evidence import Batch, Command, HttpAnswer, HttpRequest
+from hakuna.evidence.store import EvidenceStore
+from hakuna.inventory.model import Inventory
+from hakuna.judgement.stage import Stage
+from hakuna.judgement.verdict import Cause
+from hakuna.probes.reading import Reading, ReadingState
+from hakuna.stages.answers import Answers
+from hakuna.stages.holder import Holder
+from hakuna.stages.journal import Journal, Trace
+from hakuna.transports import Transport
+from hakuna.where import Where
+
+
+class Mode(enum.Enum):
+    """What a run may do to the nodes."""
+
+    FULL = "full"  # bring up, check, take down
+    PREFLIGHT = "preflight"  # read only: inventory, host, network
+    ATTACH = "attach"  # read only: judge what is already up
+
+
+class StageBlocked(Exception):  # noqa: N818  # not an error of the program: a verdict on its way
+    """A stage is not entered, because of findings in earlier ones."""
+
+    def __init__(self, stage: Stage, causes: tuple[Cause, ...]) -> None:
+        super().__init__(f"{stage.title} was not entered because of {', '.join(map(str, causes))}")
+        self.stage = stage
+        self.causes = causes
+
+
+class ReadOnlyError(Exception):
+    """A fault of Hakuna itself: a read-only run was about to change a node."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was asked for on the command line."""
+
+    mode: Mode = Mode.FULL
+    keep: bool = False
+    until: Stage = Stage.TEARDOWN
+    mesh: str = "auto"
+
+    def wants(self, stage: Stage) -> bool:
+        """Whether checks of the stage belong to the run."""
+        if self.mode is Mode.PREFLIGHT:
+            return stage.read_only
+        if stage is Stage.TEARDOWN:
+            return self.mode is Mode.FULL and not self.keep
+        return stage.order <= self.until.order
+
+    def as_json(self) -> dict[str, Any]:
+        return {"mode": self.mode.value, "keep": self.keep, "until": self.until.value, "mesh": self.mesh}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """Read what :meth:`as_json` wrote."""
+        return cls(Mode(data["mode"]), data["keep"], Stage(data["until"]), data["mesh"])
+
+
+Collector = Callable[["Run"], object]
+Gate = Callable[[Stage], tuple[Cause, ...]]
+
+
+@dataclass
+class Run:
+    """See the module's docstring. ``progress`` hears what is going on, for a person who waits."""
+
+    id: str
+    folder: Path
+    inventory: Inventory
+    inventory_name: str
+    transport: Transport
+    store: EvidenceStore
+    journal: Journal
+    plan: Plan
+    holder: Holder
+    progress: Callable[[str], None] = lambda _text: None
+    live: bool = True
+    _facts: dict[Stage, object] = field(default_factory=dict)
+    _blocked: dict[Stage, StageBlocked] = field(default_factory=dict)
+    _collectors: dict[Stage, Collector] = field(default_factory=dict)
+    gate: Gate = lambda _stage: ()
+
+    # -- talking to the nodes ------------------------------------------------------------------------------------
+
+    def send(self, name: str, batches: Mapping[str, Batch]) -> Answers:
+        """Send one batch to each node, all nodes at once, and keep the answers under ``name``."""
+        wanted = {node: batch for node, batch in batches.items() if len(batch)}
+        kept = self.store.answers(name)
+        if kept is None:
+            self._guard(name, wanted)
+            answers = self.transport.run(name, wanted) if wanted else {}
+            kept = self.store.keep(name, wanted, answers) if self.live else dict(answers)
+        return Answers(name, kept)
+
+    def ask(self, request: HttpRequest) -> HttpAnswer:
+        """Send one HTTP request and keep the answer under its id."""
+        kept = self.store.http(request.id)
+        if kept is None:
+            answer = self.transport.http(request)
+            kept = self.store.keep_http(request, answer) if self.live else answer
+        return kept
+
+    def hear(self, request: HttpRequest) -> Reading[HttpAnswer]:
+        """:meth:`ask` as a reading: no HTTP response at all is no evidence, any response is."""
+        answer = self.ask(request)
+        source = f"http/{request.id}"
+        where = Where(request.node)
+        if answer.error:
+            return Reading(where, ReadingState.LOST, None, answer.error, source)
+        return Reading(where, ReadingState.READ, answer, "", source)
+
+    def asked(self, name: str) -> bool:
+        """Whether a batch was sent already (by this process or another one of the run)."""
+        return self.store.answers(name) is not None
+
+    def asked_or_live(self, name: str) -> bool:
+        """Whether a further batch can be had: a replayed run ends its polls where the first run ended them."""
+        return self.live or self.asked(name)
+
+    def journal_time(self) -> float:
+        """When the run began, in seconds since the epoch (the same for all its processes)."""
+        begun = self.journal.last("run")
+        return float(begun["at"]) if begun else time.time()
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two polls; a replayed run does not wait."""
+        if self.live:
+            time.sleep(seconds)  # polls back off, and there is no event to wait for across ssh
+
+    def intend(self, *traces: Trace) -> None:
+        """Write down what the next batch may leave on the nodes."""
+        if self.live:
+            known = set(self.journal.traces())
+            self.journal.intend([t for t in traces if t not in known])
+
+    def _guard(self, name: str, batches: Mapping[str, Batch]) -> None:
+        if self.plan.mode is Mode.FULL or not self.live:
+            return
+        for node, batch in batches.items():
+            for command in batch:
+                if command.mutates:
+                    msg = f"{self.plan.mode.value} run: {name} would change {node}: {command.id}"
+                    raise ReadOnlyError(msg)
+
+    # -- stages --------------------------------------------------------------------------------------------------
+
+    def use(self, collectors: Mapping[Stage, Collector]) -> None:
+        """Tell the run how each stage's facts are collected."""
+        self._collectors = dict(collectors)
+
+    def facts(self, stage: Stage) -> Any:
+        """The facts of a stage; enters it, and all before it, when it is asked for the first time.
+
+        Raises:
+            StageBlocked: findings of earlier stages forbid to go on.
+        """
+        if stage in self._blocked:
+            raise self._blocked[stage]
+        if stage not in self._facts:
+            for earlier in stage.before if stage is not Stage.TEARDOWN else ():
+                if earlier not in self._facts and earlier in self._collectors:
+                    try:
+                        self.facts(earlier)
+                    except StageBlocked as error:
+                        self._blocked[stage] = StageBlocked(stage, error.causes)
+                        raise self._blocked[stage] from None
+            self._enter(stage)
+        return self._facts[stage]
+
+    def _enter(self, stage: Stage) -> None:
+        if self.plan.mode is Mode.FULL and not stage.read_only and stage is not Stage.TEARDOWN:
+            causes = self.gate(stage)
+            if causes:
+                self._blocked[stage] = StageBlocked(stage, causes)
+                raise self._blocked[stage]
+        locks = self.folder / "locks"
+        locks.mkdir(exist_ok=True)
+        with FileLock(str(locks / f"{stage.value}.lock")):
+            begun = time.time()
+            first = self.live and not (locks / f"{stage.value}.done").exists()
+            if first:
+                self.progress(f"{stage.title} ...")
+                self.journal.write("stage", stage=stage.value, state="begin")
+            self._facts[stage] = self._collectors[stage](self)
+            if first:
+                seconds = time.time() - begun
+                self.journal.write("stage", stage=stage.value, state="end", seconds=round(seconds, 3))
+                (locks / f"{stage.value}.done").touch()
+                self.progress(f"{stage.title}: {seconds:.1f} s")
+
+    def entered(self, stage: Stage) -> bool:
+        return stage in self._facts
+
+    # -- small helpers for stage code ----------------------------------------------------------------------------
+
+    def everywhere(self, build: Callable[[Any], list[Command]]) -> dict[str, Batch]:
+        """A batch for every node, from what ``build`` gives for it."""
+        return {n.name: Batch(tuple(build(n))) for n in self.inventory.nodes}
+
+    @property
+    def brings_up(self) -> bool:
+        return self.plan.mode is Mode.FULL
+
+    @property
+    def label(self) -> dict[str, str]:
+        """The environment entry that every process of the run carries."""
+        return {"HAKUNA_RUN": self.id}
+
+
+def save_run(run: Run, **more: Any) -> None:
+    """Write ``run.json``: what a replay, a report or a later clean-up needs to know of the run."""
+    data = {
+        "id": run.id,
+        "inventory_name": run.inventory_name,
+        "plan": run.plan.as_json(),
+        "holder": run.holder.as_json(),
+        "transport": run.transport.kind,
+        "inventory": run.inventory.model_dump(mode="json"),
+        **more,
+    }
+    path = run.folder / "run.json"
+    aside = path.with_suffix(".tmp")
+    aside.write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
+    aside.replace(path)

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 7, the api_server: it came up, it is what was asked for, and every device has its worker (guide, 4.1)."""
+
+import json
+
+from hakuna import Where, rule
+from hakuna.judgement import versions
+from hakuna.stages.ray import TABLE_VARIABLE
+
+OK = 200
+
+
+@rule("SRV701", guide="4.1")
+def test_the_server_becomes_ready(api_server, inventory, findings):
+    """A server that dies while loading, or never answers, keeps its real reason in its log, above the
+    generic last line.
+
+    Judged on the process, GET /health, the model in /v1/models and one generated token, within
+    thresholds.time_to_ready. A 400 is not ready.
+
+    Fix: read the log: {log}
+    Source: facts 2.1, 3.5
+    """
+    head = inventory.model.head_node
+    findings.saw("server.poll")
+    log = api_server.log.fact if api_server.log.readable else None
+    cause = (log.cause if log else None) or "see the log"
+    path = inventory.model.server.log
+    if api_server.ready:
+        findings.note(f"ready after {api_server.waited:.1f} s")
+    elif api_server.died:
+        where = f"it died after {api_server.waited:.1f} s"
+        findings.fail(head, expected="an answering server", observed=f"{where}: {cause}", log=path)
+    else:
+        limit = inventory.model.thresholds.time_to_ready if api_server.launched else 0
+        last = log.milestones[-1] if log and log.milestones else cause
+        observed = f"no answer within {limit:g} s; last: {last}" if api_server.launched else "nothing answers"
+        findings.fail(head, expected="an answering server", observed=observed, log=path)
+
+
+@rule("SRV702", guide="4.1", needs=("SRV701",))
+def test_the_arguments_are_the_ones_asked_for(api_server, inventory, findings):
+    """What counts is what the running process was given: wrappers, aliases and old units change command lines.
+
+    Judged on /proc/PID/cmdline of the api_server: model, --backend, --device, --tp, --server-port.
+
+    Fix: start it with: {command}
+    """
+    running = api_server.arguments.value
+    model = inventory.model
+    head = model.head_node
+    command = " ".join(api_server.command)
+    wanted = {
+        "model": (model.server.model_path, running.model),
+        "--backend": (model.server.backend, running.backend),
+        "--device": (model.server.device, running.device),
+        "--tp": (model.tp, running.tp),
+        "--server-port": (model.server.port, running.port),
+    }
+    for name, (expected, observed) in wanted.items():
+        if expected != observed:
+            findings.fail(head, expected=f"{name} {expected}", observed=observed, command=command)
+
+
+@rule("SRV704", guide="4.1", needs=("SRV701",))
+def test_every_device_has_one_worker(api_server, inventory, findings):
+    """tp=16 means 16 workers, 8 on each node: two on one device, or all on the head, end out of memory.
+
+    Judged on Ray's worker processes of every node, and on npu-smi's process table where it names them.
+
+    Fix: check NPU resources and {variable} on {node}
+    Source: lmdeploy _sort_workers; facts 2.3
+    """
+    for node, found in api_server.workers:
+        expected = len(inventory.model.node(node.node).device_ids)
+        if len(found) != expected:
+            findings.fail(
+                node,
+                expected=f"{expected} workers",
+                observed=len(found),
+                variable="RAY_EXPERIMENTAL_NOSET_ASCEND_RT_VISIBLE_DEVICES",
+            )
+    for node, info in api_server.npu:
+        used = [p.npu for p in info.processes]
+        for npu in sorted(set(used)):
+            if used.count(npu) > 1:
+                findings.fail(Where(node.node, npu), expected="one worker", observed=used.count(npu), variable="ranks")
+
+
+@rule("SRV705", guide="3, 4.1", needs=("SRV701",))
+def test_the_server_knows_the_rank_table(api_server, rank_table, inventory, findings):
+    """Up to 0.14.0 it is the serving process that reads ASCEND_RANK_TABLE_FILE_PATH; without it two nodes are taken for
+    one.
+
+    Judged on /proc/PID/environ of the api_server.
+
+    Fix: export ASCEND_RANK_TABLE_FILE_PATH={expected} before lmdeploy serve
+    """
+    if not rank_table.needed:
+        findings.skip(f"no rank table is used: {rank_table.why}")
+    path = inventory.model.rank_table.path
+    head = inventory.model.head_node
+    for process in api_server.process.value[:1]:
+        observed = process.env.get(TABLE_VARIABLE)
+        if observed != path:
+            findings.fail(head, expected=path, observed=observed or "not set")
+
+
+@rule("SRV706", guide="2.1", needs=("SRV701",))
+def test_hccl_if_ip_does_not_leak_to_the_workers(api_server, inventory, findings):
+    """From 0.15.0 LMDeploy forwards the serving shell's HCCL_IF_IP to all workers: those of other nodes then bind an
+    address that they do not have.
+
+    Judged on /proc/PID/environ of the api_server, by version.
+
+    Fix: unset HCCL_IF_IP before lmdeploy serve (it belongs before ray start only); use HCCL_SOCKET_IFNAME
+    Source: facts 2.5, reproduced with 0.18.0
+    """
+    leak = versions.hccl_if_ip_leaks(api_server.version)
+    if not leak.value:
+        findings.skip(f"this LMDeploy does not forward it ({leak.source})")
+    if len(inventory.model.nodes) == 1:
+        findings.skip("one node has nobody to leak to")
+    for process in api_server.process.value:
+        if "HCCL_IF_IP" in process.env:
+            observed = process.env["HCCL_IF_IP"]
+            findings.fail(inventory.model.head_node, expected="HCCL_IF_IP not set", observed=observed)
+
+
+@rule("SRV707", guide="4.1", needs=("SRV701",))
+def test_the_model_is_listed(api_server, inventory, findings):
+    """Clients ask for the model by the id in /v1/models: --model-name, or else the path.
+
+    Judged on GET /v1/models.
+
+    Fix: set server.served_name, or ask for {observed}
+    """
+    answer = api_server.models.value
+    head = inventory.model.head_node
+    if answer.status != OK:
+        findings.fail(head, expected="HTTP 200", observed=f"HTTP {answer.status}")
+        return
+    ids = [m.get("id") for m in json.loads(answer.text).get("data", [])]
+    if inventory.model.model_name not in ids:
+        findings.fail(head, expected=inventory.model.model_name, observed=ids)
+
+
+@rule("SRV708", guide="4.1", needs=("SRV701",))
+def test_the_server_says_it_is_healthy(api_server, inventory, findings):
+    """From 0.14.0 /health speaks of the engine; before, 200 only means that the HTTP loop lives.
+
+    Judged on GET /health, by version.
+
+    Fix: read the server's log for the first error
+    Source: facts 3.2
+    """
+    answer = api_server.health.value
+    head = inventory.model.head_node
+    if answer.status != OK:
+        findings.fail(head, expected="HTTP 200", observed=f"HTTP {answer.status} {answer.text[:120]}")
+    elif versions.health_is_json(api_server.version).value:
+        try:
+            status = json.loads(answer.text).get("status")
+        except ValueError:
+            status = answer.text[:80] or "an empty body"
+        if status != "healthy":
+            findings.fail(head, expected="healthy", observed=status)
+
+
+@rule("SRV709", guide="5", needs=("SRV701",), gates=False)
+def test_the_log_is_free_of_hccl_errors(api_server, inventory, findings):
+    """HCCL's codes in the log of a server that runs announce the next hang.
+
+    Judged on the api_server's log: EI0001 to EJ0004.
+
+    Fix: see the code's page in the CANN documentation; {observed}
+    """
+    findings.saw(f"{len(api_server.log.value.milestones)} milestones in the log")
+    for error in api_server.hccl:
+        findings.warn(inventory.model.head_node, expected="no HCCL error", observed=f"{error.code}: {error.text}")

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 8, "Hakuna Matata": the model answers, sensibly, the same each time, through every door (guide, 4.1, 4.2)."""
+
+from hakuna import Where, rule
+from hakuna.judgement import versions
+from hakuna.judgement.garbage import why_garbage
+from hakuna.probes import lmdeploy_http as http
+
+OK = 200
+
+
+def text_of(reading, parse, findings, head):
+    """The generated text, or None after reporting why there is none."""
+    answer = reading.value
+    if answer.status != OK:
+        findings.fail(head, expected="HTTP 200", observed=f"HTTP {answer.status} {answer.text[:160]}")
+        return None
+    parsed = parse(answer)
+    if not parsed.text.strip():
+        findings.fail(head, expected="an answer", observed=f"an empty one (finish_reason {parsed.finish_reason})")
+        return None
+    return parsed
+
+
+@rule("GEN801", guide="4.1")
+def test_completions_answers(generation, inventory, findings):
+    """The plainest door: a prompt in, text out.
+
+    Judged on POST /v1/completions with "Hakuna Matata": HTTP 200 and a text that is not empty.
+
+    Fix: read the server's log; the engine may have died after it was ready
+    """
+    parsed = text_of(generation.completion, http.parse_completion, findings, inventory.model.head_node)
+    if parsed:
+        findings.note(f"{generation.prompt!r} -> {parsed.text.strip()!r}")
+
+
+@rule("GEN802", guide="4.1")
+def test_chat_answers(generation, inventory, findings):
+    """The door that most clients use; it goes through the model's chat template.
+
+    Judged on POST /v1/chat/completions: HTTP 200, role assistant, a text that is not empty.
+
+    Fix: read the server's log; check the chat template in tokenizer_config.json
+    """
+    text_of(generation.chat, http.parse_chat, findings, inventory.model.head_node)
+
+
+@rule("GEN803", guide="4.1", needs=("GEN802", "GEN805", "GEN806"))
+def test_streaming_gives_the_same_answer(generation, inventory, findings):
+    """A stream must hold the answer in pieces, end with [DONE], and say the same as the unstreamed one.
+
+    Judged on POST /v1/chat/completions with stream: true against the greedy answer without.
+
+    Fix: look for an error object in the stream: {observed}
+    """
+    head = inventory.model.head_node
+    whole = text_of(generation.chat, http.parse_chat, findings, head)
+    answer = generation.stream.value
+    if answer.status != OK:
+        findings.fail(head, expected="HTTP 200", observed=f"HTTP {answer.status} {answer.text[:160]}")
+        return
+    stream = http.parse_stream(answer)
+    if stream.error:
+        findings.fail(head, expected="a stream", observed=stream.error)
+    elif not stream.done:
+        findings.fail(head, expected="[DONE] at the end", observed="the stream broke off")
+    elif whole and stream.text.strip() != whole.text.strip():
+        findings.fail(head, expected=whole.text.strip(), observed=stream.text.strip())
+
+
+@rule("GEN804", guide="4.2", needs=("GEN805",))
+def test_pipeline_answers(generation, inventory, findings):
+    """The guide's second way to use the deployment: pipeline() in Python, tp=16, eager mode.
+
+    Judged on the guide's own example, run on the head before the server took the devices.
+
+    Fix: run it by hand in the container on the head; {observed}
+    """
+    if not inventory.model.server.pipeline:
+        findings.skip("the inventory says server.pipeline: false")
+    if generation.pipeline is None:
+        findings.skip("the devices belong to the running service; pipeline would need them")
+    answer = generation.pipeline.value
+    if answer.error or not answer.text.strip():
+        observed = answer.error or "an empty answer"
+        findings.fail(inventory.model.head_node, expected="an answer", observed=observed)
+
+
+@rule("GEN805", guide="4.1", needs=("GEN801", "GEN802"))
+def test_the_answer_is_not_garbage(generation, inventory, findings):
+    """A lost rank, a broken collective or a wrong weight shard does not fail: it babbles.
+
+    Judged on the answers' text: replacement characters, a symbol soup, one token over and over.
+
+    Fix: run the collective stage; compare the model files of the nodes; look for --eager-mode
+    """
+    head = inventory.model.head_node
+    for name, reading, parse in (
+        ("completions", generation.completion, http.parse_completion),
+        ("chat", generation.chat, http.parse_chat),
+    ):
+        answer = reading.value
+        if answer.status == OK and (why := why_garbage(parse(answer).text)):
+            findings.fail(head, expected="a sensible text", observed=f"{name}: {why}: {parse(answer).text[:80]!r}")
+
+
+@rule("GEN806", guide="4.1", needs=("GEN801", "GEN802", "GEN805"))
+def test_greedy_answers_are_the_same_each_time(generation, inventory, findings):
+    """Greedy decoding has one answer: if it changes, ranks race or a device computes wrongly.
+
+    Judged on the same request twice, through both doors, with temperature 0.
+
+    Fix: run the collective stage several times; check device health and ECC counters
+    """
+    head = inventory.model.head_node
+    for first, second, parse in (
+        (generation.completion, generation.again, http.parse_completion),
+        (generation.chat, generation.chat_again, http.parse_chat),
+    ):
+        a, b = text_of(first, parse, findings, head), text_of(second, parse, findings, head)
+        if a and b and a.text != b.text:
+            findings.fail(head, expected=a.text, observed=b.text)
+
+
+@rule("GEN807", guide="4.1", needs=("GEN801",), gates=False)
+def test_bad_input_gets_an_error(generation, inventory, findings):
+    """A server that answers 200, or dies, on bad input is not ready for users.
+
+    Judged on an unknown model (404), temperature 3 and broken JSON (400, or 422 before 0.16.0), and on /health after.
+
+    Fix: read the server's log: {observed}
+    Source: facts 3.3
+    """
+    head = inventory.model.head_node
+    refusal = versions.validation_error_status(generation.version)
+    for name, reading, expected in (
+        ("an unknown model", generation.unknown_model, {404}),
+        ("temperature 3", generation.bad_temperature, {400, refusal.value}),
+        ("broken JSON", generation.broken_json, {400, refusal.value}),
+    ):
+        status = reading.value.status
+        if status not in expected:
+            findings.fail(head, expected=f"{name}: HTTP {sorted(expected)}", observed=f"HTTP {status}")
+    if generation.health_after.value.status != OK:
+        observed = f"HTTP {generation.health_after.value.status}"
+        findings.fail(head, expected="healthy after bad input", observed=observed)
+
+
+@rule("GEN808", needs=("GEN801",))
+def test_the_api_key_is_demanded(generation, inventory, findings):
+    """A key that is configured but not asked for protects nothing.
+
+    Judged on /v1/models without the key: 401.
+
+    Fix: start the server with --api-keys
+    Source: facts 3.4
+    """
+    if generation.without_key is None:
+        findings.skip("the inventory names no API key")
+    status = generation.without_key.value.status
+    if status != 401:  # noqa: PLR2004  # HTTP Unauthorized
+        findings.fail(inventory.model.head_node, expected="HTTP 401", observed=f"HTTP {status}")
+
+
+@rule("GEN809", guide="4.1", needs=("GEN801", "GEN803"), gates=False)
+def test_the_first_token_comes_soon(generation, inventory, findings):
+    """Time to first token is what users feel.
+
+    Judged on the stream against thresholds.time_to_first_token.
+
+    Fix: compare with the last good run; look at latency in the mesh and at other load
+    """
+    limit = inventory.model.thresholds.time_to_first_token
+    stream = http.parse_stream(generation.stream.value)
+    findings.note(f"first token after {stream.first_token:.3f} s")
+    if stream.first_token > limit:
+        observed = f"{stream.first_token:.2f} s"
+        findings.fail(inventory.model.head_node, expected=f"{limit:g} s", observed=observed)
+
+
+@rule("GEN810", guide="4.1", needs=("GEN801",), gates=False)
+def test_tokens_come_fast_enough(generation, inventory, findings):
+    """Throughput of a single request, as a figure to compare nights by.
+
+    Judged on completion tokens per second against thresholds.tokens_per_second (0: only recorded).
+
+    Fix: compare with the last good run
+    """
+    answer = generation.completion.value
+    tokens = http.parse_completion(answer).completion_tokens or 0
+    rate = tokens / answer.seconds if answer.seconds else 0.0
+    limit = inventory.model.thresholds.tokens_per_second
+    findings.note(f"{rate:.1f} tokens per second")
+    if rate < limit:
+        findings.fail(inventory.model.head_node, expected=f"{limit:g} per second", observed=f"{rate:.1f}")
+
+
+@rule("GEN811", guide="4.1", needs=("GEN801", "GEN805"))
+def test_the_answer_is_the_expected_one(generation, inventory, findings):
+    """Where the right answer is known, nothing else proves as much.
+
+    Judged on server.expect (equals, contains) against the greedy completion.
+
+    Fix: compare the model files of the nodes and the ranks' order; then mend server.expect if the model changed
+    """
+    expect = inventory.model.server.expect
+    if not (expect.equals or expect.contains):
+        findings.skip("the inventory gives no expected answer")
+    text = http.parse_completion(generation.completion.value).text
+    if expect.equals and text.strip() != expect.equals.strip():
+        findings.fail(Where.cluster(), expected=expect.equals, observed=text)
+    elif expect.contains and expect.contains not in text:
+        findings.fail(Where.cluster(), expected=f"... {expect.contains} ...", observed=text)
+
+
+@rule("GEN812", guide="4.1", needs=("GEN801",), gates=False)
+def test_the_usage_adds_up(generation, inventory, findings):
+    """Billing and quotas rest on usage; a prompt of zero tokens means a lost chat template.
+
+    Judged on prompt, completion and total tokens of the completion and the chat answer.
+
+    Fix: check the tokenizer files of the model on the head
+    """
+    head = inventory.model.head_node
+    for reading, parse in ((generation.completion, http.parse_completion), (generation.chat, http.parse_chat)):
+        parsed = parse(reading.value)
+        parts = (parsed.prompt_tokens or 0, parsed.completion_tokens or 0)
+        if min(parts) < 1 or sum(parts) != parsed.total_tokens:
+            observed = f"{parts[0]} + {parts[1]} = {parsed.total_tokens}"
+            findings.fail(head, expected="prompt + completion = total, none of them 0", observed=observed)
