@@ -5,6 +5,8 @@ from hakuna.judgement.versions import EagerDemand
 
 from hakuna import Where, rule
 from hakuna.judgement import versions
+from hakuna.judgement.hccl_variables import hccl_variable_problem
+from hakuna.judgement.sizes import size_in_gib
 
 
 @rule("INV001", guide="4.1")
@@ -108,7 +110,7 @@ def test_hccl_variables_have_legal_values(inventory, findings):
     model = inventory.model
     for section, env in (("env", model.env), ("server.env", model.server.env)):
         for name, value in env.items():
-            advice = versions.hccl_variable_problem(name, value)
+            advice = hccl_variable_problem(name, value)
             if advice:
                 findings.fail(
                     Where.cluster(), observed=f"{name}={value}", advice=advice, line=inventory.at(f"{section}.{name}")
@@ -157,7 +159,7 @@ def test_shared_memory_is_as_large_as_the_guide_asks(inventory, findings):
     model = inventory.model
     if model.container.engine.value == "none":
         findings.skip("the deployment uses no container")
-    size = versions.size_in_gib(model.container.shm_size)
+    size = size_in_gib(model.container.shm_size)
     if size < model.thresholds.shm_gib:
         findings.fail(
             Where.cluster(),

@@ -4,7 +4,7 @@
 from hakuna.probes.containers import asked_mounts
 
 from hakuna import rule
-from hakuna.judgement import versions
+from hakuna.judgement.sizes import size_in_bytes
 
 
 @rule("CTR300")
@@ -61,7 +61,7 @@ def test_the_containers_have_the_guides_flags(containers, inventory, findings):
         compare("--net=host", "host", info.network_mode)
         compare(f"--privileged={str(wanted.privileged).lower()}", wanted.privileged, info.privileged)
         compare(f"--entrypoint {wanted.entrypoint}", wanted.entrypoint, info.entrypoint)
-        compare(f"--shm-size={wanted.shm_size}", versions.size_in_bytes(wanted.shm_size), info.shm_bytes)
+        compare(f"--shm-size={wanted.shm_size}", size_in_bytes(wanted.shm_size), info.shm_bytes)
         missing = sorted(set(asked_mounts(inventory.model)) - set(info.mounts))
         if missing:
             findings.fail(node, expected="the guide's mounts", observed=f"without {missing}", flag=f"-v {missing[0]}")

@@ -2,6 +2,7 @@
 """Stage 4, the rank table: every rank once, on the device that it names, the same everywhere (guide, section 3)."""
 
 from hakuna import Where, rule
+from hakuna.judgement.rank_table_fault import place_of
 
 
 def report(rank_table, findings, inventory, *codes):
@@ -13,11 +14,7 @@ def report(rank_table, findings, inventory, *codes):
         return
     findings.saw("rank_table")
     for fault in rank_table.faults(*codes):
-        nodes = inventory.model.ordered_nodes
-        place = Where.cluster()
-        if fault.where is not None and fault.where[0] < len(nodes):
-            node = nodes[fault.where[0]]
-            place = node.where if fault.where[1] is None else Where(node.name, fault.where[1])
+        place = place_of(fault, inventory.model.ordered_nodes)
         line = f"line {fault.line}: " if fault.line else ""
         findings.fail(
             place, expected=fault.expected, observed=fault.observed, message=f"{line}{fault.message}", fix=fault.fix

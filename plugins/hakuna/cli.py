@@ -19,6 +19,8 @@ from hakuna import __version__
 
 if TYPE_CHECKING:
     from hakuna.inventory import Loaded
+    from hakuna.inventory.model import Inventory
+    from hakuna.transports import Transport
 
 # Imports stand inside the commands: `hakuna --help` answers at once, and one command's libraries are not another's.
 
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
     down = commands.add_parser("down", help="take down what earlier runs left on the inventory's nodes")
     down.add_argument("--inventory", metavar="FILE", type=Path, required=True)
+    down.add_argument("--reports", metavar="DIR", type=Path, default=Path("reports"), help="where run folders are")
     down.set_defaults(command=_down)
 
     rules = commands.add_parser("rules", help="list all rules")
@@ -78,12 +81,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _rank_table(arguments: argparse.Namespace) -> int:
     from hakuna.reports.writer import write_whole
-    from hakuna.stages.rank_table import generate_live
+    from hakuna.stages.rank_table import CannotGenerateError, generate_live
 
     output: Path | None = arguments.output
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"{output.parent} is not a folder")
-    text = generate_live(_load(arguments.inventory))
+    inventory = _load(arguments.inventory).inventory
+    transport = _connect(inventory, Path("reports"))
+    try:
+        text = generate_live(inventory, transport)
+    except CannotGenerateError as error:
+        raise UsageError(str(error)) from None
+    finally:
+        transport.close()
     if output is None:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
     else:
@@ -113,7 +123,23 @@ def _report(arguments: argparse.Namespace) -> int:
 def _down(arguments: argparse.Namespace) -> int:
     from hakuna.stages.teardown import down
 
-    return down(_load(arguments.inventory))
+    inventory = _load(arguments.inventory).inventory
+    transport = _connect(inventory, arguments.reports)
+    try:
+        said = down(arguments.reports, inventory, transport)
+    finally:
+        transport.close()
+    sys.stdout.write("\n".join(said or ["nothing of an earlier run is left"]) + "\n")
+    return 1 if any("not removed" in line for line in said) else 0
+
+
+def _connect(inventory: Inventory, reports: Path) -> Transport:
+    from hakuna.stages.connecting import connect
+
+    try:
+        return connect(inventory, reports)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _rules(arguments: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from report_samples import (
     result,
     run_json,
     tls_fault,
+    tls_fix,
     unparsed,
 )
 from rich.cells import cell_len
@@ -79,6 +80,21 @@ def test_a_fix_is_never_folded_or_cut():
     text = show(report(result("HST101", finding("HST101", A, message="m " * 300, fix=f"first\n{command}"))))
     assert f"      {command}" in text.splitlines()
     assert "      first" in text.splitlines()
+
+
+def test_the_node_that_a_command_is_for_does_not_stand_in_its_line():
+    places = [Where(n, i) for n in ("node-a", "node-b") for i in (0, 1)]
+    found = [finding("NET204", p, fix=f"on {p.node}: {tls_fix(p.device)}") for p in places]
+    rows = show(report(result("NET204", *found))).splitlines()
+    start = rows.index("    fix on node-a")
+    assert rows[start : start + 6] == [
+        "    fix on node-a",
+        "      hccn_tool -i 0 -tls -s enable 1",
+        "      hccn_tool -i 1 -tls -s enable 1",
+        "    fix on node-b",
+        "      hccn_tool -i 0 -tls -s enable 1",
+        "      hccn_tool -i 1 -tls -s enable 1",
+    ]
 
 
 @pytest.mark.parametrize("width", [80, 100])

@@ -72,33 +72,32 @@ def read_hosts(root: Item, group: str, problems: Problems, asked: Spot) -> list[
 
 def _read_groups(root: Item, problems: Problems) -> dict[str, _Group]:
     groups = {"all": _Group("all")}
-
-    def read(name: str, item: Item, depth: int) -> None:
-        known = groups.setdefault(name, _Group(name))
-        known.depth = max(known.depth, depth)
-        if item.value is not None and not isinstance(item.value, dict):
-            problems.add(item.spot, "a group must be a mapping", "hosts:, children: or vars: beneath it")
-        for key, part in item.mapping.items():
-            if key not in _GROUP_KEYS:
-                problems.add(part.spot, "not a key of an Ansible group", one_of(key, sorted(_GROUP_KEYS)))
-            elif part.value is not None and not isinstance(part.value, dict):
-                problems.add(part.spot, "must be a mapping", "write each name as a key: NAME:")
-            elif key == "vars":
-                known.vars.update(part.mapping)
-            elif key == "hosts":
-                for pattern, host in part.mapping.items():
-                    for host_name in _expand(pattern, host, problems):
-                        known.hosts[host_name] = host.over(known.hosts.get(host_name, host))
-            else:
-                for child, below in part.mapping.items():
-                    known.children[child] = None
-                    read(child, below, depth + 1)
-
     for name, item in root.mapping.items():
         if name != "all":
             groups["all"].children[name] = None
-        read(name, item, 0 if name == "all" else 1)
+        _read_group(groups, name, item, 0 if name == "all" else 1, problems)
     return groups
+
+
+def _read_group(groups: dict[str, _Group], name: str, item: Item, depth: int, problems: Problems) -> None:
+    """Add what stands at one place about a group; Ansible lets a group be described at several."""
+    group = groups.setdefault(name, _Group(name))
+    group.depth = max(group.depth, depth)
+    if item.value is not None and not isinstance(item.value, dict):
+        problems.add(item.spot, "a group must be a mapping", "hosts:, children: or vars: beneath it")
+    for key, part in item.mapping.items():
+        if key not in _GROUP_KEYS:
+            problems.add(part.spot, "not a key of an Ansible group", one_of(key, sorted(_GROUP_KEYS)))
+        elif part.value is not None and not isinstance(part.value, dict):
+            problems.add(part.spot, "must be a mapping", "write each name as a key: NAME:")
+    parts = {key: part.mapping for key, part in item.mapping.items()}
+    group.vars.update(parts.get("vars", {}))
+    for pattern, host in parts.get("hosts", {}).items():
+        for host_name in _expand(pattern, host, problems):
+            group.hosts[host_name] = host.over(group.hosts.get(host_name, host))
+    for child, below in parts.get("children", {}).items():
+        group.children[child] = None
+        _read_group(groups, child, below, depth + 1, problems)
 
 
 def _expand(pattern: str, host: Item, problems: Problems) -> list[str]:
@@ -167,7 +166,9 @@ def _plain_text(item: Item, problems: Problems) -> bool:
         problems.add(item.spot, f"{item.value.tag} values can not be opened here", "write it in clear, or under nodes:")
         return False
     if isinstance(item.value, str) and "{{" in item.value:
-        problems.add(item.spot, "templates are not filled in here", "write the value, or set it under nodes:", value=item.value)
+        problems.add(
+            item.spot, "templates are not filled in here", "write the value, or set it under nodes:", value=item.value
+        )
         return False
     return True
 
@@ -198,7 +199,12 @@ def _jump(item: Item, problems: Problems) -> str:
             if option == "proxyjump" and argument != "none":
                 found = argument
             elif option == "proxycommand" and argument != "none":
-                problems.add(item.spot, "ProxyCommand is not understood", "use -o ProxyJump=HOST, or set ssh.jump", value=item.value)
+                problems.add(
+                    item.spot,
+                    "ProxyCommand is not understood",
+                    "use -o ProxyJump=HOST, or set ssh.jump",
+                    value=item.value,
+                )
     return found
 
 

@@ -28,14 +28,16 @@ _INI = re.compile(r"^(\[[\w.:-]+\]\s*$|[^\s:#]+\s+ansible_\w+=)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Sealed:
-    """A value that can not be used: under a tag that only another program can open, like Ansible's ``!vault``,
-    or (tag "") one that has been complained about already.
+    """A value that can not be used.
+
+    It stands under a tag that only another program can open, like Ansible's ``!vault``, or (tag "") it has been
+    complained about already.
     """
 
     tag: str
 
 
-Value = Union[str, int, float, bool, None, Sealed, "dict[str, Item]", "list[Item]"]  # noqa: UP007  # evaluated at run time
+Value = Union[str, int, float, bool, None, Sealed, "dict[str, Item]", "list[Item]"]
 
 
 @dataclass(frozen=True)
@@ -111,37 +113,33 @@ def path_of(loc: tuple[str | int, ...]) -> str:
     return path
 
 
-def read_document(path: Path, problems: Problems, *, sealed: bool = False, name: str = "") -> Item | None:
+def read_document(path: Path, problems: Problems, *, sealed: bool = False) -> Item | None:
     """Read a YAML file; None when nothing of it can be used. What is wrong is added to ``problems``.
 
     With ``sealed`` unknown tags become :class:`Sealed` values, without it they are problems.
-    ``name`` is how problems call the file (default: the path).
     """
-    spot = Spot(name or str(path))
+    spot = Spot(str(path))
     text = _text(path, spot, problems)
     if text is None:
         return None
-    if _INI.search(text):
-        line = text.count("\n", 0, _INI.search(text).start()) + 1  # type: ignore[union-attr]  # it was found above
+    ini = _INI.search(text)
+    if ini:
+        line = text.count("\n", 0, ini.start()) + 1
         hint = "write it as YAML: ansible-inventory -i FILE --list --yaml"
         problems.add(replace(spot, line=line, column=1), "this is an Ansible inventory in INI format", hint)
         return None
     try:
         root = YAML(typ="safe", pure=True).compose(text)
+        if root is not None:
+            return _Builder(spot.file, problems, sealed=sealed).item(root, replace(spot, line=1, column=1), ())
+        problems.add(spot, "the file is empty", "start from inventory/mock.yaml or inventory/atlas-800t-a2-2x8.yaml")
     except YAMLError as error:
         _not_yaml(error, text, spot, problems)
-        return None
     except RecursionError:
         problems.add(spot, "nested too deeply", "an inventory has about five levels")
-        return None
-    if root is None:
-        problems.add(spot, "the file is empty", "start from inventory/mock.yaml or inventory/atlas-800t-a2-2x8.yaml")
-        return None
-    try:
-        return _Builder(spot.file, problems, sealed=sealed).item(root, replace(spot, line=1, column=1), ())
     except _TooLargeError as error:
         problems.add(spot, str(error), "write the nodes out without aliases")
-        return None
+    return None
 
 
 def _text(path: Path, spot: Spot, problems: Problems) -> str | None:
@@ -162,6 +160,8 @@ def _text(path: Path, spot: Spot, problems: Problems) -> str | None:
 def _not_yaml(error: YAMLError, text: str, spot: Spot, problems: Problems) -> None:
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     reason = (error.problem if isinstance(error, MarkedYAMLError) else None) or "a character that YAML does not allow"
+    if mark and isinstance(error, MarkedYAMLError) and ("stream end" in reason or "end of stream" in reason):
+        mark = error.context_mark or mark  # where that begins which never ends
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     position = getattr(error, "position", None)
     if not mark and isinstance(position, int):
@@ -204,9 +204,11 @@ class _Builder:
             return Item(_scalar(tag[len(_CORE) :], node), spot, node.value)
         self.open.add(id(node))
         try:
+            if isinstance(node, MappingNode):
+                return Item(self._mapping(node, loc), spot)
             if isinstance(node, SequenceNode):
                 return Item([self.item(n, self._spot(n, (*loc, i)), (*loc, i)) for i, n in enumerate(node.value)], spot)
-            return Item(self._mapping(node, loc), spot)
+            return Item(None, spot)  # there is no other kind of node
         finally:
             self.open.discard(id(node))
 

@@ -136,7 +136,7 @@ class Ray(_Model):
 class RankTable(_Model):
     """Section 3. ``generate: false`` uses the file that is already on the nodes and only judges it."""
 
-    path: str = Field(default="/tmp/hakuna/rank_table.json", pattern=r"^/.*\.json$")
+    path: str = Field(default="/tmp/hakuna/rank_table.json", pattern=r"^/.*\.json$")  # noqa: S108  # on the nodes, in a folder of our own
     mode: RankTableMode = RankTableMode.AUTO
     version: str | None = Field(default=None, pattern=r"^(1\.0|1\.2)$")  # None: what the chip needs
     device_port: Port | None = 16667  # the guide's; None leaves the field out
@@ -166,7 +166,7 @@ class Server(_Model):
     api_key_file: str = ""  # or a file of the controller that holds it
     extra_args: tuple[str, ...] = ()
     env: dict[EnvName, str] = {}
-    log: str = Field(default="/tmp/hakuna/api_server.log", pattern=r"^/")
+    log: str = Field(default="/tmp/hakuna/api_server.log", pattern=r"^/")  # noqa: S108  # on the nodes, in a folder of our own
     http: HttpRoute = HttpRoute.DIRECT
     pipeline: bool = True  # section 4.2, before the server starts (it needs the same NPUs)
     expect: Expect = Expect()
@@ -220,7 +220,9 @@ class Inventory(_Model):
     server: Server = Server()
     thresholds: Thresholds = Thresholds()
     simulation: Simulation = Simulation()
-    api_key: SecretStr = Field(default=SecretStr(""), exclude=True, repr=False)  # filled by the loader, never read from YAML
+    api_key: SecretStr = Field(
+        default=SecretStr(""), exclude=True, repr=False, validate_default=False
+    )  # filled by the loader, never read from YAML
 
     @property
     def head_node(self) -> Node:
@@ -254,7 +256,7 @@ class Inventory(_Model):
 
     @property
     def ipv6_host(self) -> bool:
-        return ipaddress.ip_address(self.head_node.node_ip).version == 6
+        return ipaddress.ip_address(self.head_node.node_ip).version == 6  # noqa: PLR2004  # the Internet Protocol's
 
     def node(self, name: str) -> Node:
         """The node of that name.

@@ -58,7 +58,9 @@ def _checked_defaults(defaults: Item, problems: Problems) -> Item | None:
 
 def _ansible_hosts(source: Item, group: Item | None, folder: Path, problems: Problems) -> list[Item]:
     if not isinstance(source.value, str) or not source.value:
-        problems.add(source.spot, "must be the path of an Ansible inventory", "hosts_from: hosts.yaml", value=source.plain)
+        problems.add(
+            source.spot, "must be the path of an Ansible inventory", "hosts_from: hosts.yaml", value=source.plain
+        )
         return []
     if group is not None and not isinstance(group.value, str):
         problems.add(group.spot, "must be the name of a group", "or remove it to take all hosts", value=group.plain)
@@ -94,10 +96,9 @@ def _expand(entry: Item, problems: Problems) -> list[Item]:
         return [entry]
     names: dict[str, list[str]] = {}
     for key, item in ranged.items():
-        try:
-            names[key] = expand(str(item.value))
-        except RangeError as error:
-            problems.add(item.spot, str(error), "write it like node[01-16] or node[1-2,5]", value=item.value)
+        expanded = _names(item, problems)
+        if expanded:
+            names[key] = expanded
     bad = set(ranged) - set(names)
     count = len(names.get("name", ("",)))
     if "name" not in bad:
@@ -115,6 +116,14 @@ def _expand(entry: Item, problems: Problems) -> list[Item]:
         replace(entry, value={**kept, **{k: replace(kept[k], value=v[i], text=v[i]) for k, v in usable.items()}})
         for i in range(count if "name" not in bad else 1)
     ]
+
+
+def _names(item: Item, problems: Problems) -> list[str]:
+    try:
+        return expand(str(item.value))
+    except RangeError as error:
+        problems.add(item.spot, str(error), "write it like node[01-16] or node[1-2,5]", value=item.value)
+        return []
 
 
 def _nodes(count: int) -> str:

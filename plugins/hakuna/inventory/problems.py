@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 #: Settings whose last name looks like this hold secrets: their values are never shown.
-SECRET_NAME = re.compile(r"(?i)(token|secret|passw(or)?d|passwd|api_?keys?|access_?key|credentials?)(\[\d+\])?$")
+SECRET_NAME = re.compile(r"(?i)((?<!first_)token|secret|passw(or)?d|api_?keys?|access_?key|credentials?)(\[\d+\])?$")
 _SHOWN = 60
 
 
@@ -46,7 +46,7 @@ class Problem:
 
 
 class InventoryError(Exception):
-    """The inventory can not be used. ``problems`` holds all mistakes, in the order of the file; ``str()`` lists them."""
+    """The inventory can not be used. ``problems`` has all mistakes in the order of the file; ``str()`` lists them."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -95,9 +95,6 @@ def one_of(word: str, known: Iterable[str]) -> str:
 
 def shown(value: object) -> str:
     """A value on one line, shortened, and without control characters."""
-    if isinstance(value, str):
-        text = value
-    else:
-        text = json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     text = "".join(c if c.isprintable() else " " for c in text)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -6,6 +6,8 @@ What is refused is taken out and the rest is validated again, so that the checks
 
 from __future__ import annotations
 
+import enum
+import functools
 import re
 import typing
 from collections.abc import Iterable, Sequence
@@ -17,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from hakuna.inventory.document import Item, Sealed, dotted, path_of
 from hakuna.inventory.model import Inventory
 from hakuna.inventory.nodes import FILE_KEYS
-from hakuna.inventory.problems import SECRET_NAME, Problems, nearest, one_of, shown
+from hakuna.inventory.problems import SECRET_NAME, Problems, nearest, one_of
 
 _ROUNDS = 30
 _SECTION_ERRORS = frozenset({"model_type", "model_attributes_type", "dict_type", "tuple_type"})
@@ -29,13 +31,22 @@ _KINDS = {
     "string": ("must be text", "put it in quotes"),
     "dict": ("must be a mapping", "write NAME: VALUE lines beneath it"),
     "tuple": ("must be a list", "write [one, two], or lines that begin with a dash"),
+    "too": ("is empty", "list at least one"),  # too_short: no list of the model has an upper limit
     "model": ("must be a mapping", "write its settings as NAME: VALUE lines beneath it"),
 }
 _BOUNDS = {
-    "ge": "greater_than_equal at least",
-    "gt": "greater_than more than",
-    "le": "less_than_equal at most",
-    "lt": "less_than less than",
+    "greater_than_equal": ("ge", "must be at least {:g}"),
+    "greater_than": ("gt", "must be more than {:g}"),
+    "less_than_equal": ("le", "must be at most {:g}"),
+    "less_than": ("lt", "must be less than {:g}"),
+    "string_too_long": ("max_length", "is longer than {} characters"),
+}
+#: What to write for a setting that has no default.
+_REQUIRED = {
+    "name": "name: node-a",
+    "address": "the name or IP address that ssh connects to, e.g. address: 192.0.2.11",
+    "node_ip": "the host network's IP address of this node, e.g. node_ip: 192.0.2.11",
+    "nodes": "list the servers under nodes:, or name an Ansible inventory with hosts_from:",
 }
 #: What the patterns of the model say, in words: the pattern's beginning, message, hint.
 _PATTERNS = (
@@ -43,7 +54,11 @@ _PATTERNS = (
     ("^[A-Za-z0-9]", "not a usable name", "letters, digits, '.', '_' and '-', beginning with a letter or digit"),
     ("^[^\\s/]", "not the name of a network interface", "as `ip addr` shows it, e.g. eth0"),
     ("^\\d+[bkmg", "not a size", "a number with k, m or g, e.g. 500g"),
-    ("^/.*\\.json", "must be an absolute path that ends in .json", "HCCL reads no other, e.g. /tmp/hakuna/rank_table.json"),
+    (
+        "^/.*\\.json",
+        "must be an absolute path that ends in .json",
+        "HCCL reads no other, e.g. /tmp/hakuna/rank_table.json",
+    ),
     ("^/", "must be an absolute path on the nodes", "begin it with /"),
     ("^(detect|", "not a version", 'detect, or e.g. "0.14.0"'),
 )
@@ -57,12 +72,15 @@ class Refused:
 
     def touches(self, *paths: str) -> bool:
         """Whether something at, above or beneath one of the paths was taken out."""
-        return any(_overlap(a, b) for a in self.paths for b in paths)
+        return any(_holds(a, b) or _holds(b, a) for a in self.paths for b in paths)
+
+    def covers(self, path: str) -> bool:
+        """Whether the path itself, or something around it, was taken out."""
+        return any(_holds(a, path) for a in self.paths)
 
 
-def _overlap(one: str, two: str) -> bool:
-    short, long = sorted((one, two), key=len)
-    return long == short or (long.startswith(short) and long[len(short)] in ".[")
+def _holds(outer: str, inner: str) -> bool:
+    return inner == outer or (inner.startswith(outer) and inner[len(outer)] in ".[")
 
 
 def validate(root: Item, problems: Problems) -> tuple[Inventory | None, Refused]:
@@ -71,12 +89,19 @@ def validate(root: Item, problems: Problems) -> tuple[Inventory | None, Refused]
     refused = Refused()
     _take_out_sealed(data, (), data, refused)
     for _ in range(_ROUNDS):
-        try:
-            return Inventory.model_validate(data), refused
-        except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                _one(root, data, detail, problems, refused)
+        inventory, details = _attempt(data)
+        if inventory is not None:
+            return inventory, refused
+        for detail in details:
+            _one(root, data, detail, problems, refused)
     return None, refused
+
+
+def _attempt(data: Any) -> tuple[Inventory | None, list[Any]]:
+    try:
+        return Inventory.model_validate(data), []
+    except ValidationError as error:
+        return None, list(error.errors(include_url=False))
 
 
 def _take_out_sealed(value: Any, loc: tuple[str | int, ...], data: Any, refused: Refused) -> None:
@@ -96,10 +121,12 @@ def _one(root: Item, data: Any, detail: Any, problems: Problems, refused: Refuse
     loc: tuple[str | int, ...] = tuple(p for p in detail["loc"] if p != "[key]")
     item = root.find(loc)
     if kind == "missing":
-        if path_of(loc) not in refused.paths:
+        if not refused.covers(path_of(loc)):
             _missing(root, loc, problems)
         _fill(data, loc, refused)
         return
+    if kind == "too_short" and item is not None and item.value:
+        return  # it is short only because its elements were refused, which is told by itself
     if item is not None and item.value is None and kind in _SECTION_ERRORS and loc != ("nodes",):
         _delete(data, loc)  # "server:" with every line beneath it commented out
         return
@@ -108,21 +135,20 @@ def _one(root: Item, data: Any, detail: Any, problems: Problems, refused: Refuse
         return
     message, hint = _words(kind, loc, detail)
     spot = item.spot if item else _around(root, loc).spot
-    secret = any(SECRET_NAME.search(str(part)) for part in loc)
+    secret = any(SECRET_NAME.search(str(part)) for part in loc) or loc[-1:] == ("api_key_env",)
     value = detail["input"] if isinstance(detail["input"], (str, int, float)) and kind != "extra_forbidden" else ""
+    secret = secret or value == loc[-1]  # a bad key is in the path already
     problems.add(spot, message, hint, value="" if secret else value, where=None if item else path_of(loc))
-    _take_out(data, loc, refused)
+    if kind == "extra_forbidden":
+        _delete(data, loc)  # nothing that a check would ask for
+    else:
+        _take_out(data, loc, refused)
 
 
 def _missing(root: Item, loc: tuple[str | int, ...], problems: Problems) -> None:
     around = _around(root, loc)
     name = str(loc[-1])
-    hint = {
-        "name": "name: node-a",
-        "address": "the name or IP address that ssh connects to, e.g. address: 192.0.2.11",
-        "node_ip": "the host network's IP address of this node, e.g. node_ip: 192.0.2.11",
-        "nodes": "list the servers under nodes:, or name an Ansible inventory with hosts_from:",
-    }.get(name, f"add {name}:")
+    hint = _REQUIRED.get(name, f"add {name}:")
     if name == "node_ip" and around.spot.file != root.spot.file:
         hint = "ansible_host is no IP address; add hakuna_node_ip: 192.0.2.11 to this host"
     problems.add(around.spot, "is missing", hint, where=dotted(around.spot.where, name))
@@ -130,32 +156,27 @@ def _missing(root: Item, loc: tuple[str | int, ...], problems: Problems) -> None
 
 def _words(kind: str, loc: tuple[str | int, ...], detail: Any) -> tuple[str, str]:
     """What is wrong and what to write, for one of the model library's error types."""
-    context = detail.get("ctx", {})
-    pattern = str(context.get("pattern", ""))
-    choices = _choices(loc, pattern) if kind in ("enum", "string_pattern_mismatch") else []
     if kind == "extra_forbidden":
         return _unknown_key(loc)
     if detail["input"] is None:
-        return "has no value", "write one, or remove the line to get the default"
+        hint = _REQUIRED.get(str(loc[-1])) if loc[0] == "nodes" else None
+        return "has no value", hint or "write one, or remove the line to get the default"
+    pattern = str(detail.get("ctx", {}).get("pattern", ""))
+    choices = _choices(loc, pattern) if kind in ("enum", "string_pattern_mismatch") else []
     if choices:
         return "not a known value", one_of(str(detail["input"]), choices)
-    for start, message, hint in _PATTERNS:
-        if kind == "string_pattern_mismatch" and pattern.startswith(start):
-            return message, hint
-    bounds = [(name, text.split(" ", 1)) for name, text in _BOUNDS.items()]
-    for name, (error_type, words) in bounds:
-        if kind == error_type:
-            return f"must be {words} {context[name]:g}", _range_hint(loc)
-    if kind == "too_short":
-        return "is empty", "list at least one"
+    if pattern:
+        known = [(message, hint) for start, message, hint in _PATTERNS if pattern.startswith(start)]
+        return known[0] if known else (f"does not match {pattern}", "see inventory/schema.json")
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return words.format(detail["ctx"][name]), _range_hint(kind, loc)
+    return _KINDS.get(kind.split("_", maxsplit=1)[0], (str(detail["msg"]), "see inventory/schema.json"))
+
+
+def _range_hint(kind: str, loc: tuple[str | int, ...]) -> str:
     if kind == "string_too_long":
-        return f"longer than {context['max_length']} characters", "shorten it"
-    if kind.split("_")[0] in _KINDS:
-        return _KINDS[kind.split("_")[0]]
-    return str(detail["msg"]), "see inventory/schema.json"
-
-
-def _range_hint(loc: tuple[str | int, ...]) -> str:
+        return "shorten it"
     name = next(str(p) for p in reversed(loc) if isinstance(p, str))
     if name == "port" or name.endswith("_port"):
         return "a port from 1 to 65535"
@@ -168,7 +189,7 @@ def _choices(loc: tuple[str | int, ...], pattern: str) -> list[str]:
         return alternatives.group(1).replace("\\", "").split("|")
     model = _model_at(loc[:-1])
     annotation = model.model_fields[str(loc[-1])].annotation if model and loc[-1] in model.model_fields else None
-    return [str(member.value) for member in annotation] if isinstance(annotation, type(re.RegexFlag)) else []
+    return [str(member.value) for member in annotation] if isinstance(annotation, enum.EnumMeta) else []
 
 
 def _unknown_key(loc: tuple[str | int, ...]) -> tuple[str, str]:
@@ -227,18 +248,17 @@ def _around(root: Item, loc: tuple[str | int, ...]) -> Item:
 
 
 def _container(data: Any, loc: tuple[str | int, ...]) -> Any:
-    for part in loc[:-1]:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return data
+    try:
+        return functools.reduce(lambda inner, part: inner[part], loc[:-1], data)
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _set(data: Any, loc: tuple[str | int, ...], value: object) -> None:
     container = _container(data, loc)
-    if isinstance(container, (dict, list)):
-        container[loc[-1]] = value
+    last = loc[-1]
+    if isinstance(container, dict) or (isinstance(container, list) and isinstance(last, int)):
+        container[last] = value  # type: ignore[index]  # the number of an element, if it is a list
 
 
 def _delete(data: Any, loc: tuple[str | int, ...]) -> None:

@@ -82,6 +82,8 @@ class Findings:
             "observed": show(observed),
             **{k: show(v) for k, v in more.items()},
         }
+        # Node output must not be able to add a line to a command that people copy.
+        names = {k: " ".join(str(v).split()) for k, v in names.items()}
         sources = (evidence,) if isinstance(evidence, str) else tuple(str(e) for e in evidence)  # type: ignore[attr-defined]
         if not sources:
             sources = tuple(r.source for r in self.consulted.readings.values() if r.where == place and r.source)[:3]

@@ -92,7 +92,8 @@ class Acceptance:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Mark every check with its stage, leave out what the mode does not want, and put the stages in order."""
-        kept, left = [], []
+        kept: list[pytest.Item] = []
+        left: list[pytest.Item] = []
         for item in items:
             rule = rule_of(getattr(item, "function", None))
             if rule is None:
@@ -106,6 +107,9 @@ class Acceptance:
         if left:
             config.hook.pytest_deselected(items=left)
         items[:] = kept
+        codes = [rule.code for item in kept if (rule := rule_of(getattr(item, "function", None)))]
+        if self.role == "controller" or self.config.workerinput["workerid"] == "gw0":  # type: ignore[attr-defined]  # xdist
+            self.run.journal.write("selected", rules=codes)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -184,11 +188,11 @@ class Acceptance:
         with _uninterrupted(self.progress):
             self.progress.stop()
             self._take_down()
-            verdict = self.summary.verdict
-            self.run.journal.write("end", verdict=verdict.value, interrupted=self.interrupted)
-            write_all(from_folder(self.run.folder), self.run.folder)
+            self.run.journal.write("end", verdict=self.summary.verdict.value, interrupted=self.interrupted)
+            report = from_folder(self.run.folder)
+            write_all(report, self.run.folder)
             self.run.transport.close()
-        if verdict is not RunVerdict.READY and session.exitstatus == pytest.ExitCode.OK:
+        if report.verdict is not RunVerdict.READY and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED  # zero checks judged, or only skips: never green
 
     def _take_down(self) -> None:

@@ -17,6 +17,7 @@ from hakuna.inventory import InventoryError, load
 from hakuna.inventory.model import Inventory, TransportKind
 from hakuna.judgement.stage import Stage
 from hakuna.stages.collectors import COLLECTORS
+from hakuna.stages.connecting import connect
 from hakuna.stages.holder import Holder
 from hakuna.stages.journal import Journal
 from hakuna.stages.run import Mode, Plan, Run, save_run
@@ -103,7 +104,7 @@ def assemble(identity: str, folder: Path, inventory: Inventory, name: str, plan:
         folder=folder,
         inventory=inventory,
         inventory_name=name,
-        transport=transport_for(inventory, folder),
+        transport=_transport(inventory, folder.parent),
         store=EvidenceStore(folder / "evidence", redactor),
         journal=Journal(folder),
         plan=plan,
@@ -113,25 +114,11 @@ def assemble(identity: str, folder: Path, inventory: Inventory, name: str, plan:
     return run
 
 
-def transport_for(inventory: Inventory, folder: Path) -> Transport:
-    """The transport that the inventory names; a simulated cluster lives beside the run folders.
-
-    Raises:
-        pytest.UsageError: a fault's name or place is wrong.
-    """
-    if inventory.transport is TransportKind.SSH:
-        from hakuna.transports.ssh import SshTransport
-
-        return SshTransport(inventory)
-    from hakuna.simulator.faults import parse_fault
-    from hakuna.transports.simulated import SimulatedTransport
-
+def _transport(inventory: Inventory, reports: Path) -> Transport:
     try:
-        faults = [parse_fault(text, inventory) for text in inventory.simulation.faults]
+        return connect(inventory, reports)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-    state = folder.parent / ".simulated" / f"{inventory.cluster}.json"
-    return SimulatedTransport(inventory, state_path=state, faults=faults)
 
 
 def _replay(config: pytest.Config, source: Path) -> Run:

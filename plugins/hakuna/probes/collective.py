@@ -1,22 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The all-reduce over all ranks: the program that does it and what it reports."""
+"""The all-reduce over all ranks: the command and what it found."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from hakuna.evidence import Command
 from hakuna.probes.programs import program
 from hakuna.probes.reading import UnparsedError
+from hakuna.probes.texts import program_answer, shown
 
-DEADLINE = 300.0
+
+@dataclass(frozen=True)
+class Rank:
+    """Where one rank ran."""
+
+    rank: int
+    node_ip: str
+    device: int
 
 
 @dataclass(frozen=True)
 class Round:
-    """One all-reduce of ``bytes`` per rank; ``gbps`` is the algorithm's bandwidth in Gbit/s."""
+    """One all-reduce of ``bytes``; ``gbps`` in Gbit/s; ``wrong_ranks`` did not hold the sum afterwards."""
 
     bytes: int
     seconds: float
@@ -25,17 +33,8 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Rank:
-    """Where a rank ran."""
-
-    rank: int
-    node_ip: str
-    device: int
-
-
-@dataclass(frozen=True)
 class Collective:
-    """``error`` is the program's own word when it could not do it; the rest is empty then."""
+    """The whole run. ``backend`` is hccl, gloo or ray-numpy; ``error`` is set where it broke off."""
 
     backend: str = ""
     world_size: int = 0
@@ -44,32 +43,34 @@ class Collective:
     error: str = ""
 
 
-def collective(sizes: Sequence[int], world_size: int, env: Mapping[str, str]) -> Command:
-    """All-reduce of each size in bytes over ``world_size`` ranks of the running Ray cluster."""
-    command = program("hakuna-collective", str(world_size), *map(str, sizes), id="collective", deadline=DEADLINE)
-    return replace(command, env={**command.env, **env}, mutates=True)
+def collective(sizes: Iterable[int], world_size: int, label: Mapping[str, str]) -> Command:
+    """One all-reduce per size in bytes, over all NPUs of the cluster; ``world_size`` only stretches the deadline."""
+    words = [str(s) for s in sizes]
+    return program("collective", *words, id="collective", deadline=360.0 + 2.0 * world_size, env=label, mutates=True)
 
 
 def parse_collective(text: str) -> Collective:
-    """Read the program's JSON, the last line that is some.
+    """Read what ``hakuna-collective`` printed.
 
     Raises:
-        UnparsedError: there is no such line, or it lacks a field.
+        UnparsedError: it printed something else.
     """
-    for line in reversed(text.splitlines()):
-        if line.lstrip().startswith("{"):
-            break
-    else:
-        raise UnparsedError("no JSON in the output of hakuna-collective")
+    answer = program_answer("hakuna-collective", text)
+    if answer.get("error"):
+        return Collective(error=str(answer["error"]))
     try:
-        data = json.loads(line)
-        if "error" in data:
-            return Collective(error=str(data["error"]))
-        return Collective(
-            backend=data["backend"],
-            world_size=data["world_size"],
-            ranks=tuple(Rank(r["rank"], r["node_ip"], r["device"]) for r in data["ranks"]),
-            rounds=tuple(Round(r["bytes"], r["seconds"], r["gbps"], tuple(r["wrong_ranks"])) for r in data["rounds"]),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnparsedError(f"hakuna-collective's JSON is not as expected: {error!r}") from error
+        return _collective(answer)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnparsedError(f"hakuna-collective: {shown(text)!r} ({error!r})") from error
+
+
+def _collective(answer: Mapping[str, Any]) -> Collective:
+    return Collective(
+        str(answer["backend"]),
+        int(answer["world_size"]),
+        tuple(Rank(int(r["rank"]), str(r["node_ip"]), int(r["device"])) for r in answer["ranks"]),
+        tuple(
+            Round(int(r["bytes"]), float(r["seconds"]), float(r["gbps"]), tuple(int(w) for w in r["wrong_ranks"]))
+            for r in answer["rounds"]
+        ),
+    )

@@ -117,7 +117,10 @@ def parse_gateway(text: str) -> Gateway:
     Raises:
         UnparsedError: no gateway and no known word that none is set, several different ones, or an invalid value.
     """
-    found = [re.match(r"(?:default\s+)?gateway\s*[:=]\s*([^\s,]*)(?:\s*,\s*Iface\s*:\s*(\S+))?", x, re.I) for x in lines(text)]
+    found = [
+        re.match(r"(?:default\s+)?gateway\s*[:=]\s*([^\s,]*)(?:\s*,\s*Iface\s*:\s*(\S+))?", x, re.I)
+        for x in lines(text)
+    ]
     rows = list(dict.fromkeys((m.group(1), m.group(2) or "") for m in found if m))
     if not rows:
         if says_not_set(text) or says_no_ipv6(text):
@@ -160,4 +163,6 @@ def parse_vnic(text: str) -> Vnic:
     state = one("vnic link status", states, text).upper() if states else ""
     if state not in ("", "UP", "DOWN"):
         raise UnparsedError(f"vnic link status: neither UP nor DOWN: {state!r}")
-    return Vnic(state == "UP" if state else None, valid_ip("vnic ipaddr", one("vnic ipaddr", ips, text)) if ips else None)
+    return Vnic(
+        state == "UP" if state else None, valid_ip("vnic ipaddr", one("vnic ipaddr", ips, text)) if ips else None
+    )

@@ -9,7 +9,9 @@ from hakuna.probes.reading import UnparsedError
 from hakuna.probes.texts import lines
 
 # Source: hicann/driver ascend910B/hccn_tool cmd.c, tool.c, tool_ops.c (facts/formats.md).
-_NOT_SET = re.compile(r"(?:because no .{1,40} was preset|no (?:ip|gateway|netdetect|address).{0,20} (?:is|was) (?:pre)?set)", re.I)
+_NOT_SET = re.compile(
+    r"(?:because no .{1,40} was preset|no (?:ip|gateway|netdetect|address).{0,20} (?:is|was) (?:pre)?set)", re.I
+)
 _NO_IPV6 = re.compile(r"does not support ipv6", re.I)
 #: Failures that say nothing about the network: the tool never got to do its work.
 _UNABLE = re.compile(

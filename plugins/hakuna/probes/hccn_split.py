@@ -8,7 +8,9 @@ import re
 from hakuna.probes.texts import clean, is_echo
 
 _HEADER = re.compile(r"(?:hccn_tool|npu-smi)\s.*?-i\s+(\d+)\b")
-_MARK = re.compile(r"^\s*(?:dev_id\s*:\s*(\d+)|\[dev(?:id|ice)\s*(\d+)\]|device\s+(\d+)\s+PING6?\b|device\s+(\d+),)", re.I)
+_MARK = re.compile(
+    r"^\s*(?:dev_id\s*:\s*(\d+)|\[dev(?:id|ice)\s*(\d+)\]|device\s+(\d+)\s+PING6?\b|device\s+(\d+),)", re.I
+)
 _KEY = re.compile(r"^\s*([A-Za-z][\w ]*?)\s*[:=]")
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -38,6 +39,7 @@ _VALUE = 400  # longer values are cut here and whole in findings.json
 _ROWS = 8  # rows of one kind (places that differ, evidence) in one group
 _FIX_LINES = 24  # a group's fixes: every line is whole, but there are no more than so many
 _CODES = 10
+_ON = re.compile(r"on ([\w.:/-]+|every node): (.+)")  # "on NODE: COMMAND", as the rules write it
 _PLACES = 1600  # characters of places: some 100 nodes with all their devices
 
 
@@ -221,21 +223,23 @@ def _sentence(finding: Finding) -> str:
 
 
 def _fixes(page: _Page, group: Group) -> None:
-    """Every fix on lines of its own, to be copied: never folded, never cut."""
+    """Every fix on lines of its own, to be copied: never folded, never cut. What says where stands above it."""
     fixes = group.fixes
     written, last = 0, ""
-    for fix, places in fixes:
-        nodes = ", ".join(dict.fromkeys(p.node or "cluster" for p in places))
-        heading = "fix" if len(fixes) == 1 else f"fix for {one_line(nodes, 200)}"
+    for number, (fix, places) in enumerate(fixes):
         block = lines(fix)
         if written and written + len(block) > _FIX_LINES:
-            _more(page, len(fixes) - [f for f, _ in fixes].index(fix), "fix", "fixes")
+            _more(page, len(fixes) - number, "fix", "fixes")
             return
-        if heading != last:
-            page.line(f"    {heading}", "dim")
-            last = heading
+        nodes = ", ".join(dict.fromkeys(p.node or "cluster" for p in places))
+        default = "fix" if len(fixes) == 1 else f"fix for {one_line(nodes, 200)}"
         for line in block:
-            page.line(f"      {line}", "green")
+            told = _ON.fullmatch(line)
+            heading, command = (f"fix on {told[1]}", told[2]) if told else (default, line)
+            if heading != last:
+                page.line(f"    {heading}", "dim")
+                last = heading
+            page.line(f"      {command}", "green")
         written += len(block)
 
 

@@ -10,7 +10,8 @@ from hakuna.evidence import Batch, Command
 from hakuna.inventory.model import Engine, Inventory, Node
 from hakuna.probes import containers, host, model_dir, npu_smi, versions
 from hakuna.probes.reading import Table
-from hakuna.stages.host import LEASE_FOLDER, TOOLS
+from hakuna.stages.holder import LEASE_FOLDER
+from hakuna.stages.host import TOOLS
 from hakuna.stages.journal import Trace
 from hakuna.stages.run import Run
 
@@ -66,30 +67,31 @@ def collect(run: Run) -> ContainerFacts:
     begin: dict[str, list[Command]] = {n.name: [] for n in inventory.nodes}
     if run.brings_up:
         expires = int(run.journal_time() + LEASE_SECONDS)
+        holder = f"{run.holder.word}/{run.id}"
         for node in inventory.nodes:
-            run.intend(Trace("lease", node.name, LEASE_FOLDER))
-            begin[node.name].append(host.lease_acquire(LEASE_FOLDER, f"{run.holder.word}/{run.id}", expires))
+            run.intend(Trace("lease", node.name, holder))
+            begin[node.name].append(host.lease_acquire(LEASE_FOLDER, holder, expires))
             if used:
                 run.intend(Trace("container", node.name, inventory.container.name))
                 begin[node.name].append(containers.run(inventory, node, run.id, run.holder.word))
     started = run.send("container.run", {n: Batch(tuple(c)) for n, c in begin.items()})
     inspect = [containers.inspect(inventory)] if used else []
     answers = run.send("container", run.everywhere(lambda node: [*inspect, *inside_commands(inventory, node)]))
-    node = answers.per_node
+    table = answers.per_node
     return ContainerFacts(
         used=used,
         lease=started.per_node("host.lease", host.parse_lease),
         started=started.per_node("container.run", containers.parse_run),
-        info=node("container.inspect", containers.parse_inspect),
-        device_nodes=node("host.device_nodes", host.parse_device_nodes),
-        tools=node("host.tools", host.parse_tools),
-        npu_info=node("npu.info", npu_smi.parse_info),
-        driver=node("host.driver", versions.parse_version_info),
-        cann=node("host.cann", versions.parse_cann),
-        shm=node("host.disk", host.parse_disk),
-        nofile=node("host.limits", host.parse_limits).map(lambda limits: limits.nofile_soft),
-        model_files=node("model.files", model_dir.parse_files),
-        packages=node("versions", versions.parse_packages),
+        info=table("container.inspect", containers.parse_inspect),
+        device_nodes=table("host.device_nodes", host.parse_device_nodes),
+        tools=table("host.tools", host.parse_tools),
+        npu_info=table("npu.info", npu_smi.parse_info),
+        driver=table("host.driver", versions.parse_version_info),
+        cann=table("host.cann", versions.parse_cann),
+        shm=table("host.disk", host.parse_disk),
+        nofile=table("host.limits", host.parse_limits).map(lambda limits: limits.nofile_soft),
+        model_files=table("model.files", model_dir.parse_files),
+        packages=table("versions", versions.parse_packages),
     )
 
 

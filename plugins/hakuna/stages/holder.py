@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+#: The folder on every node whose existence is the lease; making a folder is atomic.
+LEASE_FOLDER = "/tmp/hakuna-lease"  # noqa: S108  # a well-known name is the point of a lease
+
 
 @dataclass(frozen=True)
 class Holder:

@@ -12,13 +12,13 @@ from hakuna.probes import containers, host, model_dir, npu_smi, procs, versions
 from hakuna.probes.reading import Reading, ReadingState, Table
 from hakuna.stages import reaper
 from hakuna.stages.answers import Answers
+from hakuna.stages.holder import LEASE_FOLDER
 from hakuna.stages.run import Run
 from hakuna.where import Where
 
 #: HCCL's own ports on the host network, unless HCCL_IF_BASE_PORT moves them (CANN docs, HCCL_IF_BASE_PORT).
 HCCL_PORTS = range(60000, 60032)
 TOOLS = ("hccn_tool", "npu-smi")
-LEASE_FOLDER = "/tmp/hakuna-lease"  # noqa: S108  # a well-known name is the point of a lease; it is made atomically
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 from hakuna.judgement.findings import REACH, Findings, SkipCheck, blocked, conclude
 from hakuna.judgement.rules import BOOK, Rule
 from hakuna.judgement.stage import Stage
-from hakuna.judgement.verdict import Cause, CheckResult, Verdict
+from hakuna.judgement.verdict import Cause, CheckResult, Summary, Verdict
 from hakuna.probes.reading import CONSULTED, UnreadableError
 from hakuna.stages.run import Run, StageBlocked
 
@@ -84,6 +84,14 @@ class Judge:
         )
         self.results[rule.code] = result
         return result
+
+    def everything(self) -> Summary:
+        """Judge every rule that the plan wants, in order, the teardown's last: a run without pytest."""
+        summary = Summary()
+        for rule in BOOK:
+            if self.run.plan.wants(rule.stage) and self._judgeable(rule):
+                summary.add(self.result(rule.code))
+        return summary
 
     def gate(self, stage: Stage) -> tuple[Cause, ...]:
         """The causes that forbid to bring up ``stage``: every FAIL of an earlier stage's gating rules."""

@@ -53,7 +53,7 @@ def collect(run: Run) -> NetworkFacts:
     inventory = run.inventory
     answers = run.send("network", run.everywhere(lambda node: commands(inventory, node)))
     devices = inventory.devices
-    addresses = _addresses(answers, devices)
+    addresses = addresses_of(answers, devices)
     schedule = mesh_schedule.choose(
         [(n.name, n.device_ids) for n in inventory.nodes], mode=run.plan.mesh, layout=inventory.layout
     )
@@ -80,7 +80,7 @@ def collect(run: Run) -> NetworkFacts:
     )
 
 
-def _addresses(answers: Answers, devices: tuple[Where, ...]) -> Table[hccn.DeviceAddress]:
+def addresses_of(answers: Answers, devices: tuple[Where, ...]) -> Table[hccn.DeviceAddress]:
     """Each device's address: the IPv4 one, or the IPv6 one where no IPv4 is set (guide, 5.1)."""
     first = answers.per_device("hccn.ip", hccn.parse_address, devices)
     second = answers.per_device("hccn.ip6", hccn.parse_address6, devices)

@@ -14,14 +14,17 @@ from hakuna.evidence import Batch
 from hakuna.inventory.model import Inventory, RankTableMode
 from hakuna.judgement import rank_table as tables
 from hakuna.judgement import versions as lmdeploy_versions
-from hakuna.judgement.rank_table_rules import Profile, TableContext, TableFault, judge
+from hakuna.judgement.rank_table_fault import Profile, TableContext, TableFault
+from hakuna.judgement.rank_table_rules import judge
 from hakuna.judgement.stage import Stage
-from hakuna.probes import containers, model_dir, table_file
+from hakuna.probes import containers, hccn, model_dir, table_file
 from hakuna.probes.reading import Table
+from hakuna.stages.answers import Answers
 from hakuna.stages.container import ContainerFacts, lmdeploy_version
 from hakuna.stages.journal import Trace
-from hakuna.stages.network import NetworkFacts
+from hakuna.stages.network import NetworkFacts, addresses_of
 from hakuna.stages.run import Run
+from hakuna.transports import Transport
 from hakuna.where import Where
 
 
@@ -124,3 +127,30 @@ def _most_common(files: Table[str], written: str) -> str:
     most = max(counts.values())
     best = [t for t in held if counts[t] == most]
     return written if written in best else best[0]
+
+
+class CannotGenerateError(Exception):
+    """The live addresses do not make a table; the message says which device and why."""
+
+
+def generate_live(inventory: Inventory, transport: Transport) -> str:
+    """Make the table from the addresses that the devices have now; nothing is written to any node.
+
+    Raises:
+        CannotGenerateError: a node or a device gives no address.
+    """
+    batches = {
+        n.name: Batch(tuple(c for i in n.device_ids for c in (hccn.address(i), hccn.address6(i))))
+        for n in inventory.nodes
+    }
+    answers = Answers("rank_table.addresses", transport.run("rank_table.addresses", batches))
+    readings = addresses_of(answers, inventory.devices).readings
+    problems = [
+        f"{where}: {reading.detail or 'no address is set'}"
+        for where, reading in readings.items()
+        if reading.fact is None or not reading.fact.ip
+    ]
+    if problems:
+        raise CannotGenerateError("no rank table without the address of every device:\n  " + "\n  ".join(problems))
+    addresses = {w: r.fact.ip for w, r in readings.items() if r.fact is not None and r.fact.ip}
+    return tables.from_inventory(inventory, addresses)

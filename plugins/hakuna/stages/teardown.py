@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from hakuna.evidence import Batch, Command
 from hakuna.inventory.model import Engine, Inventory
@@ -16,9 +17,10 @@ from hakuna.probes import containers, host, lmdeploy_log, npu_smi, procs, table_
 from hakuna.probes import ray as ray_probe
 from hakuna.probes.reading import Table
 from hakuna.stages.answers import Answers
-from hakuna.stages.host import LEASE_FOLDER
-from hakuna.stages.journal import Journal, Trace
+from hakuna.stages.holder import LEASE_FOLDER, Holder
+from hakuna.stages.journal import NAME, Journal, Trace
 from hakuna.stages.run import Run
+from hakuna.transports import Transport
 from hakuna.where import Where
 
 Send = Callable[[str, Mapping[str, Batch]], Answers]
@@ -76,7 +78,7 @@ def take_down(
     of_node = {n: [t for t in traces if t.node == n] for n in nodes}
     send(f"{name}.containers", {n: Batch(tuple(_container_commands(inventory, of_node[n]))) for n in nodes})
     _end_processes(send, run_id, nodes, name)
-    files = send(f"{name}.files", {n: Batch(tuple(_file_commands(of_node[n], run_id))) for n in nodes})
+    files = send(f"{name}.files", {n: Batch(tuple(_file_commands(of_node[n]))) for n in nodes})
     look = send(name, {n: Batch(tuple(_look(inventory, run_id))) for n in nodes})
     facts = TeardownFacts(
         attempted=traces,
@@ -90,7 +92,7 @@ def take_down(
         npu=look.per_node("npu.info", npu_smi.parse_info),
         boot_id=look.per_node("host.boot_id", host.parse_boot_id),
     )
-    left = tuple(t for t in traces if not _is_gone(t, facts, run_id))
+    left = tuple(t for t in traces if not _is_gone(t, facts))
     if journal is not None:
         for trace in traces:
             if trace not in left:
@@ -120,12 +122,10 @@ def _end_processes(send: Send, run_id: str, nodes: list[str], name: str) -> None
         send(f"{name}.kill.{number}", {n: Batch((procs.kill(run_id, signal, p),)) for n, p in pids.items()})
 
 
-def _file_commands(traces: list[Trace], run_id: str) -> list[Command]:
+def _file_commands(traces: list[Trace]) -> list[Command]:
     files = [t.name for t in traces if t.kind == "file"]
     out = [table_file.remove(files)] if files else []
-    if any(t.kind == "lease" for t in traces):
-        out.append(host.lease_release(LEASE_FOLDER, run_id))
-    return out
+    return out + [host.lease_release(LEASE_FOLDER, t.name) for t in traces if t.kind == "lease"]
 
 
 def _look(inventory: Inventory, run_id: str) -> list[Command]:
@@ -140,7 +140,7 @@ def _look(inventory: Inventory, run_id: str) -> list[Command]:
     return out
 
 
-def _is_gone(trace: Trace, facts: TeardownFacts, run_id: str) -> bool:
+def _is_gone(trace: Trace, facts: TeardownFacts) -> bool:
     """Whether evidence shows that nothing is left of a trace; without evidence it counts as left."""
     where = Where(trace.node)
     if trace.kind == "container":
@@ -153,7 +153,7 @@ def _is_gone(trace: Trace, facts: TeardownFacts, run_id: str) -> bool:
         left = facts.files.get(where)
         return left is not None and trace.name not in left
     lease = facts.lease.get(where)
-    return lease is not None and run_id not in lease.holder
+    return lease is not None and lease.holder != trace.name
 
 
 def _keep_logs(run: Run, traces: tuple[Trace, ...]) -> None:
@@ -174,3 +174,27 @@ def _keep_logs(run: Run, traces: tuple[Trace, ...]) -> None:
                 folder = run.folder / "logs" / node
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / outcome.id.removeprefix("log.")).write_bytes(outcome.stdout)
+
+
+def down(reports: Path, inventory: Inventory, transport: Transport) -> list[str]:
+    """Take down every run in ``reports`` that was kept, or died, on this inventory's nodes; one sentence each."""
+    said: list[str] = []
+
+    def send(name: str, batches: Mapping[str, Batch]) -> Answers:
+        return Answers(name, transport.run(name, batches))
+
+    for path in sorted(reports.glob(f"*/{NAME}")):
+        journal = Journal(path.parent)
+        begun = journal.last("run")
+        nodes = {n.name for n in inventory.nodes}
+        traces = tuple(t for t in journal.traces() if t.node in nodes)
+        if begun is None or not traces:
+            continue
+        alive = Holder(**begun["holder"]).alive()
+        if alive and journal.last("end") is None:
+            said.append(f"{begun['id']}: still going on; left alone")
+            continue
+        facts = take_down(send, inventory, begun["id"], traces, journal)
+        left = [f"{t.kind} {t.name} on {t.node}" for t in facts.remaining]
+        said.append(f"{begun['id']}: " + ("taken down" if not left else "not removed: " + ", ".join(left)))
+    return said

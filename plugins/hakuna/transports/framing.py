@@ -5,9 +5,9 @@ Quoting happens here and nowhere else. The stream that comes back holds frames; 
 this batch's script can know (a random nonce) and carries the lengths of what follows:
 
 - ``@NONCE B VERSION UPTIME``: the script runs;
-- ``@NONCE F INDEX STATUS FLAG START END OUT ERR``: OUT bytes of stdout and ERR bytes of stderr follow, then ``@NONCE ;``.
-  FLAG holds ``T`` when the command was ended at its deadline, ``L`` when its output was still open after its end and
-  has been filled up after ``@NONCE p``; START and END are seconds since the node's boot;
+- ``@NONCE F INDEX STATUS FLAG START END OUT ERR``: OUT bytes of stdout and ERR bytes of stderr follow, then
+  ``@NONCE ;``. FLAG holds ``T`` when the command was ended at its deadline, ``L`` when its output was still open
+  after its end and has been filled up after ``@NONCE p``; START and END are seconds since the node's boot;
 - ``@NONCE D INDEX``: the command ran, but its output could not be kept on the node (full disk);
 - ``@NONCE X WORDS``: nothing was run, and why;
 - ``@NONCE .``: a sign of life;
@@ -37,7 +37,9 @@ _TICK = 0.2
 _DEFAULT_DEADLINE = 20.0
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Names that a shell owns: assigning them fails, or changes how it reads the script.
-_SHELL_NAMES = frozenset("IFS OPTIND PPID UID EUID GROUPS BASHOPTS SHELLOPTS BASH_VERSINFO SHLVL _".split())
+_SHELL_NAMES = frozenset(
+    ["IFS", "OPTIND", "PPID", "UID", "EUID", "GROUPS", "BASHOPTS", "SHELLOPTS", "BASH_VERSINFO", "SHLVL", "_"]
+)
 _MAX_LINE = 200
 
 
@@ -87,7 +89,7 @@ def script(batch: Batch, nonce: str) -> bytes:
         (
             f'F=$(cd "$D" && exec mkfifo {wanted} 2>&1) || die "scratch $F"\n'
             'exec 8<>"$D/ev"\n'
-            f"{{ printf '\\n@{nonce} ;\\n' >\"$D/tail\" && [ -s \"$D/tail\" ]; }} 2>/dev/null"
+            f'{{ printf \'\\n@{nonce} ;\\n\' >"$D/tail" && [ -s "$D/tail" ]; }} 2>/dev/null'
             " || die 'scratch no space left for output'\n"
         ).encode()
     )
@@ -169,7 +171,7 @@ def _spawn(command: Command, assignments: bytes, program: bytes, words: bytes) -
 
 def _stdin_file(index: int, data: bytes) -> bytes:
     """Lines that write ``data`` to the command's input file; octal, as that is what every printf reads."""
-    plain = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ :,.{}[]()\"/=_+-\n#")
+    plain = frozenset(b'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ :,.{}[]()"/=_+-\n#')
     lines = [b"{\n"]
     for start in range(0, len(data), 2000):
         text = b"".join(bytes([b]) if b in plain else b"\\%03o" % b for b in data[start : start + 2000])
@@ -177,7 +179,7 @@ def _stdin_file(index: int, data: bytes) -> bytes:
         if text.startswith(b"-"):
             text = b"\\055" + text[1:]
         lines.append(b"printf '" + text + b"' &&\n")
-    lines.append(f':; }} 2>/dev/null >"$D/{index}.i" || die \'scratch no space left for standard input\'\n'.encode())
+    lines.append(f":; }} 2>/dev/null >\"$D/{index}.i\" || die 'scratch no space left for standard input'\n".encode())
     return b"".join(lines)
 
 
@@ -197,8 +199,8 @@ class _Header:
 class Decoder:
     """Reads the stream of one batch, in pieces of any size.
 
-    ``begun``: the script started. ``ended``: the end mark was read, nothing more will come. ``problem``: the script's own
-    words when the node could not run it or keep output (empty: none). ``noise`` is the start of what was
+    ``begun``: the script started. ``ended``: the end mark was read, nothing more will come. ``problem``: the
+    script's own words when the node could not run it or keep output (empty: none). ``noise`` is the start of what was
     printed before the script began (login messages, a refusing shell).
     """
 
@@ -255,9 +257,15 @@ class Decoder:
         try:
             if kind == "B":
                 self.begun, self._uptime = True, float(words[1])
-            elif kind == "F" and len(words) == len(_Header.__dataclass_fields__):
+            elif kind == "F" and self.begun and len(words) == len(_Header.__dataclass_fields__):
                 header = _Header(
-                    int(words[0]), int(words[1]), words[2], float(words[3]), float(words[4]), int(words[5]), int(words[6])
+                    int(words[0]),
+                    int(words[1]),
+                    words[2],
+                    float(words[3]),
+                    float(words[4]),
+                    int(words[5]),
+                    int(words[6]),
                 )
                 limit = self._commands[header.index].output_limit + 1 if header.index >= 0 else -1
                 if header.index not in self._done and 0 <= header.out <= limit and 0 <= header.err <= limit:

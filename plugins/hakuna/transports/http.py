@@ -43,8 +43,8 @@ def send(
     ``api_key`` goes as a bearer token when the request asks for it. ``dial`` gives the connection instead of a TCP
     connection to the URL's host. The proxies and ``.netrc`` of the environment are not used, and no
     redirect is followed (it could carry the key elsewhere). The whole exchange ends within ``request.deadline``
-    seconds. Nothing that the network or the service does raises: ``error`` says it in words. When the answer broke off in
-    its middle, ``error`` is set beside the ``status`` and what had arrived.
+    seconds. Nothing that the network or the service does raises: ``error`` says it in words. When the answer broke
+    off in its middle, ``error`` is set beside the ``status`` and what had arrived.
     """
     progress = _Progress(time.monotonic())
     # A thread, as the libraries bound each read but not their sum.
@@ -80,7 +80,7 @@ def _exchange(
     dial: Callable[[], socket.socket] | None,
     progress: _Progress,
 ) -> None:
-    import requests  # noqa: PLC0415  # start-up budget: only runs that send HTTP pay for it
+    import requests  # start-up budget: only runs that send HTTP pay for it
 
     headers = {"Accept-Encoding": "identity", **request.headers}
     if request.body:
@@ -135,7 +135,7 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
 
 def words(error: BaseException, deadline: float) -> str:
     """An error of the HTTP libraries in plain words; the innermost cause is the one that tells."""
-    import requests  # noqa: PLC0415  # see _exchange
+    import requests  # see _exchange
 
     seen: set[int] = set()
     found: BaseException | None = error
@@ -159,8 +159,8 @@ def words(error: BaseException, deadline: float) -> str:
 
 def _dialling_adapter(dial: Callable[[], socket.socket]) -> requests.adapters.HTTPAdapter:
     """A requests adapter whose connections come from ``dial``."""
-    import urllib3  # noqa: PLC0415  # see _exchange
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415  # see _exchange
+    import urllib3  # see _exchange
+    from requests.adapters import HTTPAdapter  # see _exchange
 
     class DiallingConnection(urllib3.connection.HTTPConnection):
         def _new_conn(self) -> socket.socket:

@@ -8,12 +8,12 @@ How it works, for whoever has to change it:
   ``&`` jobs, they do not make their commands ignore SIGINT. The last element, ``M``, is the only one that
   keeps the channel; lanes tell it what happens through a fifo (``$D/ev``).
 - A command writes into two fifos, and two readers (``head``) write at most limit + 1 bytes of them to files. When
-  there is more, ``M`` starts a ``cat`` that throws the rest away. So nothing grows, the command is not
+  one has its fill, ``M`` starts a ``cat`` that throws the rest away. So nothing grows, the command is not
   killed by a broken pipe, and a full disk shows as a reader's exit status instead of as short output.
 - A command may leave something behind that keeps its output open. A second after the command's end ``M`` fills
   what its readers still wait for, and the controller cuts that off again.
-- ``M`` gets a tick every 0.2 s. It ends commands at their deadline (their whole process tree, TERM, then KILL) and gives
-  up on one that even KILL does not end (a process stuck in a driver): its lane goes on without it.
+- ``M`` gets a tick every 0.2 s. It ends commands at their deadline (their whole process tree, TERM, then KILL) and
+  gives up on one that even KILL does not end (a process stuck in a driver): its lane goes on without it.
 - Frames are written by a job of their own, so that a slow channel never stops the watching of deadlines.
 - Forks are what a batch of short commands costs. So clocks and process ids are read from /proc by the shell itself and
   frames leave in groups: one ``wc`` and one ``cat`` for many.
@@ -171,7 +171,8 @@ finish() {
 
 # abandon INDEX: not even KILL ended it. Its lane's shell is ended and another one does the rest of the lane.
 abandon() {
-  eval "lane=\$l_$1; kill -KILL \$lp_$lane \$a_$1 \$b_$1 \$dr_$1"
+  eval "lane=\$l_$1"
+  eval "kill -KILL \$lp_$lane \$a_$1 \$b_$1 \$dr_$1"
   eval "all=\$ll_$lane; r_$1=137 u_$1=\$T"
   finish $1 0
   again=
@@ -191,6 +192,17 @@ gone() {
   for i in $run; do hit KILL $i; eval "kill -KILL \$a_$i \$b_$i \$dr_$i"; done
   rm -rf "$D"
   exit 1
+}
+
+# drain INDEX STREAM READER: once that reader has ended, throw away what still comes.
+drain() {
+  eval "p=\$$3_$1; case \$dd_$1 in *$2*) return;; esac"
+  if { read -r line <"/proc/$p/stat"; } 2>/dev/null; then
+    set -- $1 $2 ${line##*) }
+    [ $3 = Z ] || return 0
+  fi
+  cat <"$D/$1.$2" >/dev/null 8>&- &
+  eval "dr_$1=\"\$dr_$1 $!\" dd_$1=\$dd_$1$2"
 }
 
 # pad INDEX STREAM: fill a stream that something left behind keeps open, so that its reader ends and writes what it
@@ -215,27 +227,13 @@ tick() {
       x) eval "s_$i=y g_$i=\${g_$i}L k_$i=$((c+300))"; pad $i o; pad $i e;;
       y) eval "kill \$a_$i \$b_$i";;
     esac
-    case $s in [rTK]) long="$long $i.O $i.E";; esac
+    case $s in [rTK]) long="$long $i";; esac
   done
-  # Output beyond the limit, of commands that still run, is thrown away.
-  [ -z "$long" ] || {
-    set -- $(cd "$D" && exec wc -c $long)
-    while [ $# -gt 1 ]; do
-      i=${2%%.*}
-      case $2 in
-        *.O) v=o;;
-        *.E) v=e;;
-        *) break;;
-      esac
-      eval "q=\${q_$i:-$Q} d=\$dd_$i"
-      case $d in *$v*) q=$1;; esac
-      [ $1 -le $q ] || {
-        cat <"$D/$i.$v" >/dev/null 8>&- &
-        eval "dr_$i=\"\$dr_$i $!\" dd_$i=\$d$v"
-      }
-      shift 2
-    done
-  }
+  # A reader that ended before its command has its limit, or no room: the rest is thrown away.
+  for i in $long; do
+    drain $i o a
+    drain $i e b
+  done
   beat=$((beat+1))
   [ $busy = 1 ] || [ $beat -lt <BEAT> ] || send
 }

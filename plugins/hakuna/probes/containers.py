@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The container engine: section 1 of the guide as a command, whatever runs inside, and the facts by one name."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import replace
+
+from hakuna.evidence import Command
+from hakuna.inventory.model import Engine, Inventory, Node
+from hakuna.probes.container_facts import (
+    ContainerInfo,
+    ContainerRow,
+    EngineVersion,
+    ImageInfo,
+    Started,
+    parse_image,
+    parse_inspect,
+    parse_ps,
+    parse_run,
+    parse_version,
+    plain_mount,
+)
+
+__all__ = [
+    "ContainerInfo",
+    "ContainerRow",
+    "EngineVersion",
+    "ImageInfo",
+    "Started",
+    "asked_mounts",
+    "image",
+    "inside",
+    "inspect",
+    "parse_image",
+    "parse_inspect",
+    "parse_ps",
+    "parse_run",
+    "parse_version",
+    "ps_labelled",
+    "remove",
+    "run",
+    "version",
+]
+
+RUN_LABEL = "hakuna.run"
+HOLDER_LABEL = "hakuna.holder"
+
+
+def _engine(inventory: Inventory) -> str:
+    return inventory.container.engine.value
+
+
+def _mounts(inventory: Inventory) -> tuple[str, ...]:
+    """The guide's mounts, the site's, and what Hakuna itself needs: the model, and the folders of table and log."""
+    container = inventory.container
+    wanted = [*container.guide_mounts, *container.mounts]
+    covered = [posixpath.normpath(m.split(":")[1] if ":" in m else m) for m in wanted]
+    folders = (
+        inventory.server.model_path,
+        posixpath.dirname(inventory.rank_table.path),
+        posixpath.dirname(inventory.server.log),
+    )
+    for folder in map(posixpath.normpath, folders):
+        if folder == "/" or any(folder == c or folder.startswith(f"{c.rstrip('/')}/") for c in covered):
+            continue
+        wanted.append(f"{folder}:{folder}")
+        covered.append(folder)
+    return tuple(wanted)
+
+
+def asked_mounts(inventory: Inventory) -> tuple[str, ...]:
+    """The mounts that the container is given, written as ``inspect`` tells them (``source:target``)."""
+    return tuple(plain_mount(m) for m in _mounts(inventory))
+
+
+def run(inventory: Inventory, node: Node, run_id: str, holder: str) -> Command:
+    """The guide's ``docker run``, flag for flag and in its order, detached, named and labelled."""
+    container = inventory.container
+    # nerdctl 1.x refuses -d together with -i; nothing is ever typed into this container.
+    detached = ("-d", "-t") if container.engine is Engine.NERDCTL else ("-d", "-it")
+    devices = [f"/dev/davinci{i}" for i in node.device_ids] + list(container.control_devices)
+    argv = [_engine(inventory), "run", *detached, "--name", container.name]
+    argv += ["--label", f"{RUN_LABEL}={run_id}", "--label", f"{HOLDER_LABEL}={holder}"]
+    argv += ["--net=host", "--entrypoint", container.entrypoint, f"--shm-size={container.shm_size}"]
+    argv += [f"--device={d}" for d in devices]
+    if container.privileged:
+        argv.append("--privileged=true")
+    for mount in _mounts(inventory):
+        argv += ["-v", mount]
+    argv += [*container.extra_args, container.image]
+    # The image may have to be pulled first: some ten gigabytes.
+    return Command("container.run", tuple(argv), deadline=1800.0, lane="engine", mutates=True, sudo=True)
+
+
+def inspect(inventory: Inventory) -> Command:
+    argv = (_engine(inventory), "inspect", inventory.container.name)
+    return Command("container.inspect", argv, lane="engine", sudo=True)
+
+
+def remove(inventory: Inventory) -> Command:
+    argv = (_engine(inventory), "rm", "-f", inventory.container.name)
+    return Command("container.remove", argv, deadline=120.0, lane="engine", mutates=True, sudo=True)
+
+
+def version(inventory: Inventory) -> Command:
+    argv = (_engine(inventory), "version", "--format", "{{json .}}")
+    return Command("engine.version", argv, lane="engine", sudo=True)
+
+
+def image(inventory: Inventory) -> Command:
+    argv = (_engine(inventory), "image", "inspect", inventory.container.image)
+    return Command("engine.image", argv, lane="engine", sudo=True)
+
+
+def ps_labelled(inventory: Inventory) -> Command:
+    """All containers, also stopped ones, that any run of Hakuna started."""
+    argv = (_engine(inventory), "ps", "-a", "--no-trunc", "--filter", f"label={RUN_LABEL}", "--format", "{{json .}}")
+    return Command("engine.containers", argv, lane="engine", sudo=True)
+
+
+def inside(inventory: Inventory, command: Command, interactive: bool = False) -> Command:
+    """The same command inside the node's container; with engine ``none``, as it is.
+
+    Its environment moves into the container, and stdin is passed on if there is some. The log of a spawned
+    command stays a file of the host.
+    """
+    if inventory.container.engine is Engine.NONE:
+        return command
+    argv = [_engine(inventory), "exec"]
+    if interactive or command.stdin:
+        argv.append("-i")
+    for name, value in command.env.items():
+        argv += ["-e", f"{name}={value}"]
+    argv += [inventory.container.name, *command.argv]
+    return replace(command, argv=tuple(argv), env={}, sudo=True)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The api_server's log: how far it came, whether it is ready, and why it is not, which is never its last line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hakuna.evidence import Command
+from hakuna.probes.texts import clean, shown
+
+
+@dataclass(frozen=True)
+class ServerLog:
+    """``milestones`` in the order they were reached. ``errors`` are the lines that report one, ``cause`` the one to blame."""
+
+    milestones: tuple[str, ...]
+    ready: bool
+    errors: tuple[str, ...]
+    cause: str | None
+
+
+def tail(path: str, size: int, name: str = "server.log") -> Command:
+    """The last ``size`` bytes of a log."""
+    return Command(name, ("tail", "-c", str(size), path), output_limit=size + 65536, lane=name)
+
+
+# Order of a good start at log level INFO (facts 2.1, and the log of a real run). At WARNING only the last two show.
+_MILESTONES = (
+    "Build <ray> executor",
+    "Init ray cluster",
+    "Connecting to existing Ray cluster",
+    "Connected to Ray cluster",
+    "Ray initialized with address",
+    "Init ray workers",
+    "Init distributed environment by device",
+    "Init distributed process group",
+    "Warming up distribute environment",
+    "Building Model",
+    "Updating configs",
+    "Building GraphRunner",
+    "Building CacheEngine",
+    "Warming up model",
+    "Please open",
+    "Application startup complete",
+    "Uvicorn running on",
+)
+_READY = re.compile(r"Uvicorn running on\s+\S+|Application startup complete")
+
+#: Wrappers that tell of a failure somewhere else.
+_GENERIC = re.compile(
+    r"RPCServerDeadError|ZMQ engine process|EngineDeadError|Engine (?:loop|main loop) (?:failed|stopped)|RayTaskError|"
+    r"ActorDiedError|RayActorError|ActorUnavailableError|WorkerCrashedError|BrokenProcessPool|CancelledError|"
+    r"KeyboardInterrupt|SystemExit|DIST call hccl api failed|PTA call acl api failed|Parse rank table file|"
+    r"check failed!|The Inner error is reported as above|Process mp_engine_proc",
+    re.I,
+)
+_EXCEPTION = re.compile(r"(?:[A-Za-z_][\w]*\.)*[A-Z]\w*(?:Error|Exception|Timeout)(?:\(\w+\))?(?::\s.*|$)")
+_CODED = re.compile(r"\bE[IJHZ]\d{4}\b")
+_LEVEL = re.compile(r"\b(?:ERROR|CRITICAL|FATAL)\b")
+#: Words of real trouble that are neither an exception nor at level ERROR.
+_SILENT = re.compile(
+    r"The number of required NPUs exceeds|Cannot provide a placement group|server socket on .* has timed out|"
+    r"client socket .*timed out|connectFullMesh failed|invalid choice: |the following arguments are required|"
+    r"unrecognized arguments|\bnot available\.$|Address already in use|Address in use|Segmentation fault|Killed$|"
+    r"[Oo]ut of memory|No space left on device",
+)
+#: What looks like trouble and is none: banners, notices, and searches for other hardware (facts; DeepLink-org/dlinfer).
+_HARMLESS = re.compile(
+    r"ImportWarning|FutureWarning|UserWarning|DeprecationWarning|RuntimeWarning|Failed to (?:auto-)?detect \w+ type|"
+    r"can be ignored|cannot be preloaded|turn off this error message|you can ignore|ErrorHandler|Free input ref failed|"
+    r"Futures? exception was never retrieved",
+)
+_PREFIX = re.compile(r"^(?:\([^)]*\b(?:pid=\d+)[^)]*\)\s*)+(?:ERROR \d\d-\d\d [\d:]+ \[[^\]]*\]\s*)?")
+#: LMDeploy's own log line: time, logger, level, place, and then the message.
+_LOGGED = re.compile(r"^[\d-]{10} [\d:,]+ - \w+ - (\w+) - \S+ - (.*)$")
+_RANKS = 4  # classes of trouble, the most telling first
+
+
+def parse_log(text: str) -> ServerLog:
+    """Read a log, or the end of one. An empty log is one in which nothing has happened yet.
+
+    The cause is the first line of the most telling class: an error with CANN's code or an exception of its own;
+    then other errors; then silent troubles; wrappers last, for they only repeat that something died.
+    """
+    milestones: dict[str, None] = {}
+    errors: dict[str, None] = {}
+    causes: list[tuple[int, int, str]] = []
+    ready = False
+    for number, raw in enumerate(clean(text).split("\n")):
+        line = raw.rstrip()
+        for name in _MILESTONES:
+            if name in line:
+                milestones.setdefault(name)
+        ready = ready or bool(_READY.search(line))
+        bare = _PREFIX.sub("", line.strip())
+        rank = _class(bare)
+        if rank is not None:
+            said = shown(_message(bare), 400)
+            errors.setdefault(said)
+            causes.append((rank, number, said))
+    cause = min(causes)[2] if causes and not (ready and min(causes)[0] >= _RANKS - 2) else None
+    return ServerLog(tuple(milestones), ready, tuple(errors), cause)
+
+
+def _message(line: str) -> str:
+    logged = _LOGGED.match(line)
+    return logged.group(2) if logged else line
+
+
+def _class(line: str) -> int | None:
+    """How telling a line is: 0 is best, None: it reports no trouble."""
+    if not line or _HARMLESS.search(line):
+        return None
+    message = _message(line)
+    trouble = bool(_EXCEPTION.match(message) or _CODED.search(message) or _LEVEL.search(line))
+    if _GENERIC.search(message):
+        return (
+            _RANKS - 1 if trouble or message.startswith("Process mp_engine_proc") or "check failed" in message else None
+        )
+    if _CODED.search(message) or _EXCEPTION.match(message):
+        return 0
+    if _SILENT.search(message):
+        return 2 if not _LEVEL.search(line) else 1
+    if _LEVEL.search(line):
+        return 1
+    return None

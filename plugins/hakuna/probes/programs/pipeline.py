@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""hakuna-pipeline MODEL TP PROMPT [graph]: section 4.2 of the guide, with its answer as JSON on the last line."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+
+
+def main(model_path: str, tp: str, prompt: str, mode: str = "eager") -> None:
+    """The guide's example; ASCEND_RANK_TABLE_FILE_PATH comes with the environment."""
+    lmdeploy = importlib.import_module("lmdeploy")
+    backend_config = lmdeploy.PytorchEngineConfig(tp=int(tp), device_type="ascend", eager_mode=mode != "graph")
+    with lmdeploy.pipeline(model_path, backend_config=backend_config) as pipe:
+        begun = time.time()
+        outputs = pipe(prompt)
+        seconds = time.time() - begun
+        output = outputs[0] if isinstance(outputs, list) else outputs
+        answer = {
+            "text": output.text,
+            "seconds": round(seconds, 4),
+            "input_tokens": getattr(output, "input_token_len", None),
+            "output_tokens": getattr(output, "generate_token_len", None),
+        }
+    sys.stdout.write("\n" + json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[2:])
+    except Exception as error:
+        traceback.print_exc()
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        sys.stdout.write("\n" + json.dumps({"error": "%s: %s" % (type(cause).__name__, cause)}) + "\n")  # noqa: UP031
+        sys.stdout.flush()
+        os._exit(1)  # engine processes may hang about after a failure

@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated ``ray``: ``start``, ``status``, ``stop`` and ``--version`` in the words of Ray 2.46 and later.
+
+Wording read in Ray's own ``scripts.py``, its autoscaler's status report, and published transcripts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from hakuna.simulator import processes
+from hakuna.simulator.ray_cluster import GCS, NOT_RUNNING, RAYLET, SITE, RayCluster, cluster_at, gcs_at, local, node_id
+from hakuna.simulator.state import Data
+from hakuna.simulator.tools import Call, Result, Tool, say, tool
+
+NOSET = "RAY_EXPERIMENTAL_NOSET_ASCEND_RT_VISIBLE_DEVICES"
+PYTHON = "3.11.10"
+CPUS = 192
+MEMORY = 1_500_000_000_000
+OBJECT_STORE = 200_000_000_000
+_NEW_STATUS = (2, 47)
+
+
+class _UsageError(Exception):
+    """What click says about arguments that it does not know."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(message)
+
+
+@tool("ray")
+class Ray(Tool):
+    """One call of Ray's command line."""
+
+    def run(self, call: Call) -> Result:
+        arguments = call.argv[1:]
+        if arguments in (("--version",), ("version",)):
+            return say(f"ray, version {call.node.inventory.simulation.ray_version}\n")
+        commands: dict[str, Callable[[Call], Result]] = {"start": _start, "status": _status, "stop": _stop}
+        if not arguments or arguments[0] not in commands:
+            name = arguments[0] if arguments else ""
+            return say(err=f"{_usage('COMMAND')}\nError: No such command '{name}'.\n", exit_code=2)
+        try:
+            return commands[arguments[0]](call)
+        except _UsageError as error:
+            return say(err=f"{_usage(arguments[0])}\nError: {error}\n", exit_code=2)
+
+
+def _usage(command: str) -> str:
+    return f"Usage: ray {command} [OPTIONS]\nTry 'ray {command} --help' for help.\n"
+
+
+def _start(call: Call) -> Result:
+    parser = _Parser(prog="ray start", allow_abbrev=False, add_help=False)
+    parser.add_argument("--head", action="store_true")
+    parser.add_argument("--address")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--node-ip-address")
+    parser.add_argument("--resources", default="{}")
+    parser.add_argument("--num-cpus", type=int, default=CPUS)
+    parser.add_argument("--num-gpus", type=int, default=0)
+    parser.add_argument("--object-store-memory", type=int, default=OBJECT_STORE)
+    parser.add_argument("--disable-usage-stats", action="store_true")
+    parser.add_argument("--block", action="store_true")
+    for name in _IGNORED:
+        parser.add_argument(name)
+    options = parser.parse_args(list(call.argv[2:]))
+    try:
+        resources = json.loads(options.resources)
+        if not isinstance(resources, dict):
+            raise TypeError
+        given = {str(k): float(v) for k, v in resources.items()}
+    except (ValueError, TypeError):
+        return say(
+            err="`--resources` is not a valid JSON string.\nValid values look like this: `"
+            '{"CustomResource3": 1, "CustomResource2": 2}`\n',
+            exit_code=1,
+        )
+    if options.head:
+        return _start_head(call, options, given)
+    if not options.address:
+        return say(err="`--address` is a required flag unless starting a head node with `--head`.\n", exit_code=1)
+    if options.port:
+        return say(err="`--port` should only be specified when starting head node with `--head`.\n", exit_code=1)
+    return _start_worker(call, options, given)
+
+
+_IGNORED = (
+    "--dashboard-host",
+    "--dashboard-port",
+    "--include-dashboard",
+    "--temp-dir",
+    "--node-manager-port",
+    "--object-manager-port",
+    "--min-worker-port",
+    "--max-worker-port",
+    "--worker-port-list",
+    "--ray-client-server-port",
+    "--runtime-env-agent-port",
+    "--dashboard-agent-grpc-port",
+    "--dashboard-agent-listen-port",
+    "--metrics-export-port",
+    "--memory",
+    "--labels",
+    "--node-name",
+    "--log-style",
+    "--log-color",
+    "--plasma-directory",
+)
+
+_STATS = (
+    "Usage stats collection is enabled by default without user confirmation because this terminal is detected to be "
+    "non-interactive. To disable this, add `--disable-usage-stats` to the command that starts the cluster, or run the "
+    "following command: `ray disable-usage-stats` before starting the cluster. See "
+    "https://docs.ray.io/en/master/cluster/usage-stats.html for more details.\n"
+)
+_STARTED = "\n--------------------\nRay runtime started.\n--------------------\n\n"
+
+
+def _start_head(call: Call, options: argparse.Namespace, given: dict[str, float]) -> Result:
+    address = options.node_ip_address or call.node.model.node_ip
+    port = options.port or 6379
+    gcs = f"{address}:{port}"
+    said = ("Usage stats collection is disabled.\n" if options.disable_usage_stats else _STATS) + "\n"
+    said += f"Local node IP: {address}\n"
+    with call.node.state.transaction() as data:
+        if gcs_at(data, call.node.name, port):
+            words = (
+                f"ConnectionError: Ray is trying to start at {gcs}, but is already running at {gcs}. Please specify a "
+                "different port using the `--port` flag of `ray start` command."
+            )
+            return say(said, _traceback(words), 1)
+        if _taken(call, data, port):
+            return say(said, _traceback(_port_in_use(port)), 1)
+        session = time.strftime("session_%Y-%m-%d_%H-%M-%S_000000_") + str(data["next_pid"])
+        pid = processes.start(
+            data,
+            call.node.name,
+            (
+                f"{SITE}/ray/core/src/ray/gcs/gcs_server",
+                f"--log_dir=/tmp/ray/{session}/logs",
+                f"--gcs_server_port={port}",
+                f"--node-ip-address={address}",
+                f"--session-name={session}",
+            ),
+            call.env,
+            container=call.container,
+            kind=GCS,
+            ports=(port,),
+            address=address,
+            session=session,
+            ray_version=call.node.inventory.simulation.ray_version,
+        )
+        _start_raylet(call, data, options, given, address=address, gcs=gcs, gcs_pid=pid, session=session)
+    return say(f"{said}{_STARTED}{_next_steps(gcs)}")
+
+
+def _next_steps(gcs: str) -> str:
+    return (
+        f"Next steps\n  To add another node to this Ray cluster, run\n    ray start --address='{gcs}'\n  \n"
+        "  To connect to this Ray cluster:\n    import ray\n    ray.init()\n  \n"
+        "  To submit a Ray job using the Ray Jobs CLI:\n    RAY_ADDRESS='http://127.0.0.1:8265' ray job submit "
+        "--working-dir . -- python my_script.py\n  \n"
+        "  See https://docs.ray.io/en/latest/cluster/running-applications/job-submission/index.html \n"
+        "  for more information on submitting Ray jobs to the Ray cluster.\n  \n"
+        "  To terminate the Ray runtime, run\n    ray stop\n  \n  To view the status of the cluster, use\n"
+        "    ray status\n  \n  To monitor and debug Ray, view the dashboard at \n    127.0.0.1:8265\n  \n"
+        "  If connection to the dashboard fails, check your firewall settings and network configuration.\n"
+    )
+
+
+def _start_worker(call: Call, options: argparse.Namespace, given: dict[str, float]) -> Result:
+    address = options.node_ip_address or call.node.model.node_ip
+    host, _, port = options.address.rpartition(":")
+    said = f"Local node IP: {address}\n"
+    with call.node.state.transaction() as data:
+        node = call.node.spec.node_of_ip(host.strip("[]"))
+        gcs = gcs_at(data, node, int(port)) if port.isdigit() else None
+        if gcs is None:
+            return say(said, _unreachable(options.address), 1)
+        version = call.node.inventory.simulation.ray_version
+        if gcs["ray_version"] != version:
+            words = (
+                "RuntimeError: Version mismatch: The cluster was started with:\n"
+                f"    Ray: {gcs['ray_version']}\n    Python: {PYTHON}\n"
+                f"This process on node {address} was started with:\n    Ray: {version}\n    Python: {PYTHON}\n"
+            )
+            return say(said, _traceback(words), 1)
+        _start_raylet(
+            call,
+            data,
+            options,
+            given,
+            address=address,
+            gcs=f"{gcs['address']}:{port}",
+            gcs_pid=gcs["pid"],
+            session=gcs["session"],
+        )
+    return say(f"{said}{_STARTED}To terminate the Ray runtime, run\n  ray stop\n")
+
+
+def _start_raylet(
+    call: Call,
+    data: Data,
+    options: argparse.Namespace,
+    given: dict[str, float],
+    *,
+    address: str,
+    gcs: str,
+    gcs_pid: int,
+    session: str,
+) -> None:
+    spec, name = call.node.spec, call.node.name
+    env = dict(call.env)
+    if spec.has("variable-missing", name):
+        env.pop(NOSET, None)
+    resources = {
+        "CPU": float(options.num_cpus),
+        "memory": float(MEMORY),
+        "object_store_memory": float(options.object_store_memory),
+        f"node:{address}": 1.0,
+        f"accelerator_type:{spec.chip.soc}": 1.0,
+    }
+    if options.head:
+        resources["node:__internal_head__"] = 1.0
+    if options.num_gpus:
+        resources["GPU"] = float(options.num_gpus)
+    npus = _detected(call)
+    if npus:
+        resources["NPU"] = float(npus)
+    resources |= given
+    resources = {k: v for k, v in resources.items() if v}
+    listed = ",".join(f"{k},{v:g}" for k, v in sorted(resources.items()))
+    processes.start(
+        data,
+        name,
+        (
+            f"{SITE}/ray/core/src/ray/raylet/raylet",
+            f"--raylet_socket_name=/tmp/ray/{session}/sockets/raylet",
+            f"--node_ip_address={address}",
+            f"--static_resource_list={listed}",
+            f"--gcs-address={gcs}",
+            f"--session-name={session}",
+        ),
+        env,
+        container=call.container,
+        kind=RAYLET,
+        address=address,
+        gcs=gcs,
+        gcs_pid=gcs_pid,
+        head=options.head,
+        joined=not spec.has("worker-missing", name),
+        node_id=node_id(address, gcs, data["next_pid"]),
+        resources=resources,
+        dependents=[],
+    )
+
+
+def _detected(call: Call) -> int:
+    """How many NPUs Ray finds by itself: ACL's count, limited by ASCEND_RT_VISIBLE_DEVICES (ray npu.py)."""
+    spec, name = call.node.spec, call.node.name
+    if spec.has("npu-resource-zero", name):
+        return 0
+    found = len(spec.present_devices(name))
+    visible = call.env.get("ASCEND_RT_VISIBLE_DEVICES")
+    return found if visible is None else min(found, len([x for x in visible.split(",") if x.strip()]))
+
+
+def _taken(call: Call, data: Data, port: int) -> bool:
+    if call.node.spec.has("port-taken", call.node.name) and port == call.node.inventory.ray.port:
+        return True
+    return any(port in process["ports"] for process in processes.of_node(data, call.node.name))
+
+
+def _traceback(words: str) -> str:
+    return (
+        f'Traceback (most recent call last):\n  File "{SITE}/ray/scripts/scripts.py", line 1006, in start\n'
+        f"    node = ray._private.node.Node(\n{words.rstrip()}\n"
+    )
+
+
+def _port_in_use(port: int) -> str:
+    return (
+        "RuntimeError: Failed to start GCS.  Last 1 lines of error files:================\n"
+        f"grpc_server.cc:141:  Check failed: server_ Failed to start the grpc server. The specified port is {port}. "
+        "This means that Ray's core components will not be able to function correctly. If the server startup error "
+        "message is `Address already in use`, it indicates the server fails to start because the port is already used "
+        "by other processes (such as --node-manager-port, --object-manager-port, --gcs-server-port, and ports between "
+        f"--min-worker-port, --max-worker-port). Try running sudo lsof -i :{port} to check if there are other "
+        "processes listening to the port."
+    )
+
+
+def _unreachable(address: str) -> str:
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        f"[{stamp},000 E 1 1] gcs_rpc_client.h:179: Failed to connect to GCS at address {address} within 5 seconds.\n"
+        f"{stamp},001\tWARNING utils.py:1591 -- Unable to connect to GCS at {address}. Check that (1) Ray GCS with "
+        "matching version started successfully at the specified address, and (2) there is no firewall setting "
+        "preventing access.\n"
+        + _traceback("ConnectionError: Could not read 'session_name' from GCS. Did GCS start successfully?")
+    )
+
+
+def _status(call: Call) -> Result:
+    data = call.node.state.read()
+    address = _option(call, "--address") or local(call, data)
+    cluster = cluster_at(call, data, address) if address else None
+    if not address:
+        return say(err=_traceback(f"ConnectionError: {NOT_RUNNING}"), exit_code=1)
+    if cluster is None:
+        return say(err=_unreachable(address), exit_code=1)
+    return say(status_text(cluster, call.node.inventory.simulation.ray_version, _pending(data)))
+
+
+def _option(call: Call, name: str) -> str:
+    words = call.argv[2:]
+    for index, word in enumerate(words):
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+        if word == name and index + 1 < len(words):
+            return words[index + 1]
+    return ""
+
+
+def _pending(data: Data) -> int:
+    """The NPUs that a server waits for."""
+    return sum(int(p.get("wants_npus", 0)) for node in data["processes"] for p in processes.of_node(data, node))
+
+
+def status_text(cluster: RayCluster, version: str, pending: int = 0) -> str:
+    """What ``ray status`` prints about a cluster; ``pending`` NPUs are asked for by a placement group."""
+    line = "-" * 63
+    now = time.time()
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now)) + f".{int(now % 1 * 1_000_000):06d}"
+    active = "".join(f" 1 node_{m.id}\n" for m in cluster.members) or " (no active nodes)\n"
+    total: dict[str, float] = {}
+    for member in cluster.members:
+        for name, amount in member.resources.items():
+            if not name.startswith(("node:", "accelerator_type:")):
+                total[name] = total.get(name, 0.0) + amount
+    used = sum(m.used for m in cluster.members)
+    usage = "".join(f" {_amount(name, total[name], used)}\n" for name in sorted(total))
+    demand = " (no resource demands)\n"
+    if pending:
+        demand = f" {{'NPU': 1.0}} * {pending} (PACK): 1+ pending placement groups\n"
+    number = tuple(int(x) for x in re.findall(r"\d+", version)[:2])
+    if number >= _NEW_STATUS:
+        tail = f"Total Usage:\n{usage}\nTotal Constraints:\n (no request_resources() constraints)\nTotal Demands:\n{demand}"
+    else:
+        tail = f"Usage:\n{usage}\nDemands:\n{demand}"
+    return (
+        f"======== Autoscaler status: {stamp} ========\nNode status\n{line}\nActive:\n{active}Pending:\n"
+        f" (no pending nodes)\nRecent failures:\n (no failures)\n\nResources\n{line}\n{tail}"
+    )
+
+
+def _amount(name: str, total: float, used: float) -> str:
+    if "memory" in name:
+        return f"0B/{total / 2**40:.2f}TiB {name}" if total >= 2**40 else f"0B/{total / 2**30:.2f}GiB {name}"
+    if name == "NPU" and used:
+        # LMDeploy's workers take 0.01 each of the placement group's bundles of 1.
+        return f"{used * 0.01:g}/{total:.1f} NPU ({used * 0.01:g} used of {used:.1f} reserved in placement groups)"
+    return f"0.0/{total:.1f} {name}"
+
+
+def _stop(call: Call) -> Result:
+    force = any(word in ("-f", "--force") for word in call.argv[2:])
+    with call.node.state.transaction() as data:
+        # A container has its own process namespace; the host sees the processes of all.
+        mine = [
+            p
+            for p in processes.of_node(data, call.node.name)
+            if call.container in (None, p["container"]) and _is_ray(p)
+        ]
+        order = {RAYLET: 0, GCS: 2}
+        for process in sorted(mine, key=lambda p: order.get(p["kind"], 1)):
+            processes.end(data, call.node.name, process["pid"], signal=9 if force else 15)
+    if not mine:
+        return say("Did not find any active Ray processes.\n")
+    return say(f"Stopped all {len(mine)} Ray processes.\n")
+
+
+def _is_ray(process: dict[str, Any]) -> bool:
+    return process["kind"] in (RAYLET, GCS) or process["argv"][0].startswith("ray::")

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chooses the transport that an inventory names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hakuna.inventory.model import Inventory, TransportKind
+from hakuna.transports import Transport
+
+#: The folder, beside the run folders, where simulated clusters keep their state from run to run.
+SIMULATED = ".simulated"
+
+
+def connect(inventory: Inventory, reports: Path) -> Transport:
+    """The transport to this inventory's nodes; ``reports`` is the folder of the run folders.
+
+    Raises:
+        ValueError: a simulated fault's name or place is wrong.
+    """
+    if inventory.transport is TransportKind.SSH:
+        from hakuna.transports.ssh import SshTransport  # fabric is slow to import
+
+        return SshTransport(inventory)
+    from hakuna.simulator.faults import parse_fault  # only simulated runs need it
+    from hakuna.transports.simulated import SimulatedTransport
+
+    faults = [parse_fault(text, inventory) for text in inventory.simulation.faults]
+    return SimulatedTransport(inventory, state_path=reports / SIMULATED / f"{inventory.cluster}.json", faults=faults)

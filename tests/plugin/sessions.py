@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real pytest sessions of Hakuna, as an operator types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+MOCK = ROOT / "inventory" / "mock.yaml"
+
+
+@dataclass(frozen=True)
+class Session:
+    code: int
+    text: str
+    reports: Path
+
+    @property
+    def folders(self) -> list[Path]:
+        return sorted(p.parent for p in self.reports.glob("*/run.json"))
+
+    @property
+    def folder(self) -> Path:
+        return self.folders[-1]
+
+    @property
+    def findings(self) -> dict[str, Any]:
+        return json.loads((self.folder / "findings.json").read_text())
+
+    @property
+    def verdict(self) -> str:
+        return self.findings["verdict"]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+
+
+def environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))}
+    return kept | {"NO_COLOR": "1", "COLUMNS": "100"}
+
+
+def pytest_session(reports: Path, *arguments: str, cwd: Path = ROOT) -> Session:
+    """Run pytest to its end; ``arguments`` come after the reports' folder."""
+    done = subprocess.run(
+        command(f"--reports={reports}", *arguments),
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return Session(done.returncode, done.stdout + done.stderr, reports)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ctrl-C, SIGTERM and kill -9 in every stage: nothing is left, at the latest after the next run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+from sessions import MOCK, ROOT, command, environment, pytest_session
+
+STAGES = ["host", "network", "container", "rank_table", "ray", "collective", "server", "generation", "teardown"]
+
+
+def interrupt(reports, stage, number, *arguments):
+    """Start a run and send it a signal as soon as its journal says that the stage has begun."""
+    process = subprocess.Popen(
+        command(f"--reports={reports}", f"--inventory={MOCK}", *arguments),
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None:
+        if any(f'"stage": "{stage}", "state": "begin"' in p.read_text() for p in reports.glob("*/journal.jsonl")):
+            process.send_signal(number)
+            break
+        time.sleep(0.005)  # the condition is in a file of another process
+    text, _ = process.communicate(timeout=60)
+    return process.returncode, text
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_after_kill_9_the_next_run_cleans_up(tmp_path, stage):
+    code, _ = interrupt(tmp_path, stage, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    (dead,) = [p.parent.name for p in tmp_path.glob("*/run.json")]
+    session = pytest_session(tmp_path, f"--inventory={MOCK}")
+    assert session.code == 0, session.text
+    assert session.verdict == "READY"
+    intended = "intend" in (tmp_path / dead / "journal.jsonl").read_text()
+    assert (f"cleaned up after run {dead}" in session.text) == intended, session.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_takes_itself_down_and_reports(tmp_path, number):
+    code, text = interrupt(tmp_path, "server", number)
+    assert code == 2, text
+    assert "Traceback" not in text
+    (folder,) = [p.parent for p in tmp_path.glob("*/run.json")]
+    events = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    intended = [e for e in events if e["event"] == "intend"]
+    gone = [e for e in events if e["event"] == "gone"]
+    assert {(e["kind"], e["node"], e["name"]) for e in intended} == {(e["kind"], e["node"], e["name"]) for e in gone}
+    assert json.loads((folder / "findings.json").read_text())["verdict"] != "READY"
+    again = pytest_session(tmp_path, f"--inventory={MOCK}")
+    assert again.code == 0
+    assert "cleaned up after" not in again.text
