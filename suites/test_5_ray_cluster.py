@@ -65,7 +65,7 @@ def test_every_node_is_a_member(ray_cluster, inventory, findings):
             findings.fail(
                 node,
                 expected=f"a live member at {node.node_ip}",
-                observed="not a member",
+                observed=ray_cluster.cluster.value.error or "not a member",
                 head=model.head_node.node_ip,
                 port=model.ray.port,
                 address=node.node_ip,

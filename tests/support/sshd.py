@@ -111,6 +111,7 @@ class Sshd:
         if SSHD is None:
             msg = "no sshd on this machine (install openssh-server)"
             raise RuntimeError(msg)
+        self.log.unlink(missing_ok=True)
         # Its own separation folder, which a packaged sshd gets from its service file.
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,8 @@ SHELLS = {
     "bash": ["bash", "--posix"],
     "busybox": ["busybox", "sh"],
 }
-PRESENT = [name for name, words in SHELLS.items() if shutil.which(words[0])]
+#: Each program once: /bin/sh is one of the others on most machines.
+PRESENT = list({Path(shutil.which(words[0]) or "").resolve(): name for name, words in SHELLS.items() if shutil.which(words[0])}.values())
 
 #: Few examples, as each starts a shell; slow, as the machine may be busy.
 SOME = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

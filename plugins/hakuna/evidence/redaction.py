@@ -14,7 +14,7 @@ _MIN_SECRET = 4  # shorter values would tear holes into innocent text
 
 #: Secrets that can be known by their looks: keys on command lines, tokens in headers, passwords in URLs.
 _PATTERNS = (
-    re.compile(rb"(--api[-_]keys?(?:\s+|=|\n(?:arg )?)\"?)([^\s\"]+)"),
+    re.compile(rb"(--api[-_]keys?(?:\narg |\s+|=)\"?)([^\s\"]+)"),
     re.compile(rb"((?i:authorization: *bearer|bearer) +)([A-Za-z0-9._~+/-]{8,}=*)"),
     re.compile(rb"([a-z][a-z0-9+.-]*://[^\s/:@\"]+:)([^\s/@\"]+)(?=@)"),
     re.compile(rb"\b((?:HF_TOKEN|HUGGING_FACE_HUB_TOKEN|[A-Z_]*(?:API_KEY|PASSWORD|SECRET|TOKEN))=)([^\s\"]+)"),

@@ -61,6 +61,10 @@ class Findings:
         """
         raise SkipCheck(reason)
 
+    def unparsed(self, message: str) -> None:
+        """Report that an answer is in words that no parser knows."""
+        self._report(Verdict.UNPARSED, Where.cluster(), "", message, {"message": "no parser knows this", "fix": ""})
+
     def fail_plainly(self, message: str) -> None:
         """Report a failed plain ``assert`` of a site's own check."""
         self.fail(Where.cluster(), message=message)

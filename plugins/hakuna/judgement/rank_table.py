@@ -88,7 +88,7 @@ def from_inventory(
     """The table of a deployment, from the live ``addresses`` of its devices.
 
     The version is the inventory's or else the chip's. For 1.2, ``super_device_ids`` are needed for every device
-    (``npu-smi info -t spod-info -i CARD -c CHIP``: SDID); ``super_pod_ids`` by node name, all nodes in pod "0" by default.
+    (``npu-smi info -t spod-info -i CARD -c CHIP``: SDID); ``super_pod_ids`` go by node name, by default all are "0".
 
     Raises:
         RankTableError: a device has no address, or no super_device_id where one is needed.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hakuna.inventory.model import Chip
 from hakuna.judgement import rank_table_pods
 from hakuna.judgement.rank_table_fault import FaultCode, TableContext, TableFault
+from hakuna.judgement.rank_table_json import Kind
 from hakuna.judgement.rank_table_shared import (
     REMAKE,
     device_id_faults,
@@ -49,13 +50,15 @@ def faults(view: View, context: TableContext) -> Iterator[TableFault]:
     """All that HCCL would object to in a table of the server_list layout."""
     yield from _not_strings(view)
     yield from _head(view, context)
-    yield from list_faults(view)
+    if view.top.text("status") != "initializing" or view.top.has("server_list"):
+        yield from list_faults(view)  # a table that is not ready yet may well be without its list
     yield from _server_count(view)
     yield from server_id_faults(view)
     yield from _long_ids(view)
     yield from _device_counts(view, context)
     yield from device_id_faults(view, DEVICES.get(context.chip) if context.chip is not None else None)
     yield from _Addresses.of(view).faults(view, context)
+    yield from _other_addresses(view)
     yield from _ports(view)
     yield from rank_faults(view)
     if view.top.text("version") == "1.2":
@@ -64,23 +67,23 @@ def faults(view: View, context: TableContext) -> Iterator[TableFault]:
 
 def _not_strings(view: View) -> Iterator[TableFault]:
     for path, element in scalars(view.top.element):
-        if element.kind.value != "a string":
-            shown = bounded(path)
-            owner = next((d for d in view.devices if path.startswith(d.entry.path + ".")), None)
-            server = next((s for s in view.servers if path.startswith(s.entry.path + ".")), None)
-            place = owner.entry.where if owner else server.entry.where if server else None
-            yield TableFault(
-                code=FaultCode.NOT_STRING,
-                line=element.line,
-                path=shown,
-                where=place,
-                message=f"{shown} is {element.kind.value}: HCCL wants every value as a string",
-                expected=f'"{bounded(element.text)}"',
-                observed=bounded(element.text),
-                fix="put it in double quotes",
-                server_id=server.server_id if server else "",
-                device_id=owner.device_id if owner else None,
-            )
+        if element.kind is Kind.STRING:
+            continue
+        shown = bounded(path)
+        server, device = view.at(path)
+        place = device.entry.where if device is not None else server.entry.where if server is not None else None
+        yield TableFault(
+            code=FaultCode.NOT_STRING,
+            line=element.line,
+            path=shown,
+            where=place,
+            message=f"{shown} is {element.kind.value}: HCCL wants every value as a string",
+            expected=f'"{bounded(element.text)}"',
+            observed=bounded(element.text),
+            fix="put it in double quotes",
+            server_id=server.server_id if server is not None else "",
+            device_id=device.device_id if device is not None else None,
+        )
 
 
 def _head(view: View, context: TableContext) -> Iterator[TableFault]:
@@ -157,6 +160,7 @@ class _Addresses:
 
     def faults(self, view: View, context: TableContext) -> Iterator[TableFault]:
         yield from self._missing_or_bad(view)
+        yield from self._uneven(view)
         yield from self._duplicates(view)
         yield from self._families(view)
         yield from self._stale(view, context)
@@ -165,27 +169,16 @@ class _Addresses:
         one_pod = view.top.text("version") == "1.2" and len(view.top.children("super_pod_list", placed=False)) <= 1
         needed = len(view.servers) > 1 and not one_pod
         for device, found in self.by_device:
-            text = device.entry.text("device_ip")
-            if device.entry.misfit("device_ip"):
+            if device.entry.misfit("device_ip") or found:
                 continue
-            if not text:
-                if needed:
-                    message = "device_ip is missing: across servers HCCL needs it"
-                    yield view.fault(
-                        FaultCode.DEVICE_IP_MISSING, device.entry, "device_ip", message, "the live IP", LIVE
-                    )
-            elif not found:
+            if device.entry.text("device_ip"):
                 message = "device_ip is not an IP address"
                 yield view.fault(FaultCode.DEVICE_IP_INVALID, device.entry, "device_ip", message, "the live IP", LIVE)
-            backup = device.entry.text("backup_device_ip")
-            if backup and not _addresses(backup):
-                message = "backup_device_ip is not an IP address"
-                yield view.fault(FaultCode.DEVICE_IP_INVALID, device.entry, "backup_device_ip", message, "an IP", LIVE)
-        for server in view.servers:
-            host = server.entry.text("host_ip")
-            if host and not _addresses(host):
-                message, fix = "host_ip is not an IP address", "write the node IP, or leave host_ip out"
-                yield view.fault(FaultCode.DEVICE_IP_INVALID, server.entry, "host_ip", message, "the node IP", fix)
+            elif needed:
+                message = "device_ip is missing: across servers HCCL needs it"
+                yield view.fault(FaultCode.DEVICE_IP_MISSING, device.entry, "device_ip", message, "the live IP", LIVE)
+
+    def _uneven(self, view: View) -> Iterator[TableFault]:
         lengths = Counter(len(found) for _, found in self.by_device if found)
         usual = lengths.most_common(1)[0][0] if lengths else 0
         for device, found in self.by_device:
@@ -224,6 +217,16 @@ class _Addresses:
             if live and found and not set(_addresses(live)) & set(found):
                 message = "device_ip is not the address that the device has (EI0014)"
                 yield view.fault(FaultCode.DEVICE_IP_STALE, device.entry, "device_ip", message, live, LIVE)
+
+
+def _other_addresses(view: View) -> Iterator[TableFault]:
+    """The optional ones: ``host_ip`` of a server and ``backup_device_ip`` of a device."""
+    entries = [(s.entry, "host_ip") for s in view.servers] + [(d.entry, "backup_device_ip") for d in view.devices]
+    for entry, key in entries:
+        text = entry.text(key)
+        if text and not _addresses(text):
+            message, fix = f"{key} is not an IP address", f"write an IP address, or leave {key} out"
+            yield view.fault(FaultCode.DEVICE_IP_INVALID, entry, key, message, "an IP address", fix)
 
 
 def _node_ip(device: Device, view: View, context: TableContext) -> str:

@@ -140,10 +140,10 @@ class _Reader:
             self.at = number.end()
             return Element(Kind.NUMBER, line, column, number[0])
         word = _WORD.match(self.text, self.at)
-        if word is not None and word[0] in ("true", "false", "null"):
-            self.at = word.end()
-            return Element(Kind.WORD, line, column, word[0])
-        self._expected("a value")
+        if word is None or word[0] not in ("true", "false", "null"):
+            self._expected("a value")
+        self.at = word.end()
+        return Element(Kind.WORD, line, column, word[0])
 
     def _members(self, depth: int) -> dict[str, Element]:
         members: dict[str, Element] = {}

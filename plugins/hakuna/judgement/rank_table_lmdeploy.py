@@ -116,7 +116,9 @@ def _positions(view: View, context: TableContext) -> Iterator[TableFault]:
         for device in server.devices:
             if device.device_id is not None and device.device_id != device.index:
                 message = f"device {device.device_id} stands at position {device.index}; {choice.source}"
-                fix = "sort the device list by device_id; to use a part of the devices only, take LMDeploy 0.12.0 or later"
+                fix = (
+                    "sort the device list by device_id; a node that uses only some of its devices needs LMDeploy 0.12.0"
+                )
                 yield view.fault(
                     FaultCode.DEVICE_ORDER, device.entry, "device_id", message, f"device_id {device.index}", fix
                 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from hakuna.judgement.rank_table_fault import FaultCode, TableFault
 from hakuna.judgement.rank_table_json import Kind
-from hakuna.judgement.rank_table_view import View
+from hakuna.judgement.rank_table_view import Entry, View
 
 SDID = "write the SDID that npu-smi info -t spod-info -i CARD -c CHIP shows"
 PODS = "list every server of server_list once in super_pod_list, each pod's servers together"
@@ -53,34 +53,42 @@ def _pod_list(view: View) -> Iterator[TableFault]:
         message = "version 1.2 needs a super_pod_list"
         yield view.fault(FaultCode.SUPER_POD, view.top, "super_pod_list", message, "a list of super pods", PODS)
         return
-    known = {s.server_id for s in view.servers}
-    pods: set[str] = set()
-    listed: dict[str, int] = {}
-    for pod in view.top.children("super_pod_list", placed=False):
-        name = pod.text("super_pod_id") or ""
-        if pod.misfit("super_pod_id"):
-            continue
-        if not name or name in pods:
-            message = "super_pod_id stands twice" if name else "super_pod_id is missing"
-            yield view.fault(FaultCode.SUPER_POD, pod, "super_pod_id", message, "an id of its own", PODS)
-        pods.add(name)
-        members = pod.children("server_list", placed=False)
-        if not members:
-            yield view.fault(FaultCode.SUPER_POD, pod, "server_list", "the super pod has no servers", "servers", PODS)
-        for member in members:
-            server_id = member.text("server_id") or ""
-            if server_id not in known:
-                message = "this server is not in server_list"
-                yield view.fault(FaultCode.SUPER_POD, member, "server_id", message, "a server_id of server_list", PODS)
-            elif server_id in listed:
-                message = f"the server is in a super pod already (line {listed[server_id]})"
-                yield view.fault(FaultCode.SUPER_POD, member, "server_id", message, "each server once", PODS)
-            listed.setdefault(server_id, member.line("server_id"))
+    pods = view.top.children("super_pod_list", placed=False)
+    yield from _pod_ids(view, pods)
+    listed = [m for pod in pods for m in pod.children("server_list", placed=False)]
+    yield from _members(view, listed)
+    names = {m.text("server_id") for m in listed}
     for server in view.servers:
-        if server.server_id and server.server_id not in listed:
+        if server.server_id and server.server_id not in names:
             message = f"server {server.server_id} is in no super pod"
             yield view.fault(FaultCode.SUPER_POD, server.entry, "", message, "a place in super_pod_list", PODS)
     yield from _apart(view)
+
+
+def _pod_ids(view: View, pods: tuple[Entry, ...]) -> Iterator[TableFault]:
+    seen: set[str] = set()
+    for pod in pods:
+        name = pod.text("super_pod_id") or ""
+        if not pod.misfit("super_pod_id") and (not name or name in seen):
+            message = "super_pod_id stands twice" if name else "super_pod_id is missing"
+            yield view.fault(FaultCode.SUPER_POD, pod, "super_pod_id", message, "an id of its own", PODS)
+        seen.add(name)
+        if not pod.children("server_list", placed=False):
+            yield view.fault(FaultCode.SUPER_POD, pod, "server_list", "the super pod has no servers", "servers", PODS)
+
+
+def _members(view: View, listed: list[Entry]) -> Iterator[TableFault]:
+    known = {s.server_id for s in view.servers}
+    first: dict[str, int] = {}
+    for member in listed:
+        server_id = member.text("server_id") or ""
+        if server_id not in known:
+            message = "this server is not in server_list"
+            yield view.fault(FaultCode.SUPER_POD, member, "server_id", message, "a server_id of server_list", PODS)
+        elif server_id in first:
+            message = f"the server is in a super pod already (line {first[server_id]})"
+            yield view.fault(FaultCode.SUPER_POD, member, "server_id", message, "each server once", PODS)
+        first.setdefault(server_id, member.line("server_id"))
 
 
 def _apart(view: View) -> Iterator[TableFault]:

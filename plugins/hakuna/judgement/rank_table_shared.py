@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules that HCCL and LMDeploy have in common: the text itself, the lists, ids and ranks.
 
-Sources: hicann/hccl rank_table_config_a2.md; topoinfo_ranktableParser.cc; LMDeploy ray_executor.py (v0.11.1 to v0.14.0).
+Sources: hicann/hccl rank_table_config_a2.md; topoinfo_ranktableParser.cc; LMDeploy ray_executor.py up to v0.14.0.
 """
 
 from __future__ import annotations

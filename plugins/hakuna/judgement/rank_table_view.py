@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hakuna.judgement.rank_table_fault import FaultCode, TableFault
 from hakuna.judgement.rank_table_json import Element, Kind
 
+_PLACE = re.compile(r"server_list\[([0-9]+)\](?:\.device\[([0-9]+)\])?\.")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
 
@@ -121,7 +122,18 @@ class View:
         return cls(top, servers, tuple(d for s in servers for d in s.devices))
 
     def server_of(self, where: tuple[int, int | None]) -> Server | None:
+        if where[0] < len(self.servers) and self.servers[where[0]].index == where[0]:
+            return self.servers[where[0]]
         return next((s for s in self.servers if s.index == where[0]), None)
+
+    def at(self, path: str) -> tuple[Server | None, Device | None]:
+        """The server and the device that a path leads to or through."""
+        match = _PLACE.match(path)
+        server = self.server_of((int(match[1]), None)) if match else None
+        if match is None or server is None or not match[2]:
+            return server, None
+        index = int(match[2])
+        return server, next((d for d in server.devices if d.index == index), None)
 
     def fault(
         self, code: FaultCode, entry: Entry, key: str, message: str, expected: str = "", fix: str = ""

@@ -38,7 +38,7 @@ class ImageInfo:
     def digest(self) -> str | None:
         """What tells two nodes' images apart: the registry's digest, else the image's own id; None: not there."""
         if self.digests:
-            return sorted(d.rpartition("@")[2] for d in self.digests)[0]
+            return min(d.rpartition("@")[2] for d in self.digests)
         return self.id
 
 
@@ -103,7 +103,7 @@ def plain_mount(mount: str) -> str:
 _DAEMON = re.compile(
     r".*(?:cannot connect to the docker daemon|is the docker daemon running|permission denied while trying to connect|"
     r"cannot access containerd socket|cannot connect to podman|rootless containerd not running).*",
-    re.I,
+    re.IGNORECASE,
 )
 
 
@@ -149,7 +149,7 @@ def _single(what: str, text: str) -> dict[str, Any]:
     return rows[0]
 
 
-_NO_IMAGE = re.compile(r"no such (?:image|object)|image not known|failed to find image|no image found", re.I)
+_NO_IMAGE = re.compile(r"no such (?:image|object)|image not known|failed to find image|no image found", re.IGNORECASE)
 
 
 def parse_image(text: str) -> ImageInfo:
@@ -182,7 +182,7 @@ def parse_run(text: str) -> Started:
     errors = [
         x
         for x in rows
-        if re.match(r"(?:docker: |Error\b|time=.*level=(?:fatal|error))|.*error response from daemon", x, re.I)
+        if re.match(r"(?:docker: |Error\b|time=.*level=(?:fatal|error))|.*error response from daemon", x, re.IGNORECASE)
     ]
     if errors:
         return Started(ok=False, id=ids[-1] if ids else "", message=errors[0])
@@ -242,7 +242,7 @@ def parse_inspect(text: str) -> ContainerInfo:
         UnparsedError: no container of that name, or a document without an id and a state.
     """
     for row in lines(text):
-        if re.search(r"no such (?:object|container)|no container with name", row, re.I):
+        if re.search(r"no such (?:object|container)|no container with name", row, re.IGNORECASE):
             raise UnparsedError(f"inspect: {shown(row)}")
     data = _single("inspect", text)
     state, host, config = data.get("State"), data.get("HostConfig") or {}, data.get("Config") or {}

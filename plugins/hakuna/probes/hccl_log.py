@@ -23,55 +23,100 @@ class HcclError:
 
 _CODE = re.compile(r"\b(E[A-Z]\d{4})\b")
 _LEVEL = re.compile(r"\[ERROR\]\s*(?:HCCL|HCCP|ROCE|TDT|RUNTIME|ASCENDCL|DRV|GE)\b")
-_RANK = re.compile(r"\b(?:rank|RankID|user_?rank|local_?rank)\s*[\[:]\s*(\d+)\b", re.I)
+_RANK = re.compile(r"(?<!remote )\b(?:rank|RankID|user_?rank|local_?rank)\s*(?:\[(\d+)\]|:\s*(\d+)\b)", re.IGNORECASE)
 
 # Words of logs that do not write the code (facts 6.3; Ascend FaultDiag's knowledge base; hicann/hccl fault_diagnosis).
-_WORDS = tuple(
-    (code, re.compile(pattern, re.I))
-    for code, pattern in (
-        ("EI0016", r"tlsv1 alert|TLS switch is inconsistent|tlsStatus are inconsistent|config \"tls\" is invalid"),
-        ("EI0014", r"in the ranktable is inconsistent with the IP"),
+_KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "EI0016",
         (
-            "EI0001",
-            r"environment variable HCCL_\w+ is invalid|HCCL_\w+\[[^\]]*\] is invalid|parse HCCL_\w+ failed|"
-            r"device ip family\[\d+\] is not same|HCCL_SOCKET_IFNAME, but not found|is not found in the nic list|"
+            r"tlsv1 alert",
+            r"TLS switch is inconsistent",
+            r"tlsStatus are inconsistent",
+            r'config "tls" is invalid',
+        ),
+    ),
+    ("EI0014", (r"in the ranktable is inconsistent with the IP",)),
+    (
+        "EI0001",
+        (
+            r"environment variable HCCL_\w+ is invalid",
+            r"HCCL_\w+\[[^\]]*\] is invalid",
+            r"parse HCCL_\w+ failed",
+            r"device ip family\[\d+\] is not same",
+            r"HCCL_SOCKET_IFNAME, but not found",
+            r"is not found in the nic list",
             r"get host ip fail by socket Ifname",
         ),
+    ),
+    (
+        "EI0004",
         (
-            "EI0004",
-            r"is not a valid real path|superDeviceId|super_device_id\[\] is invalid|json object property value|"
-            r"load file\[.*\] to json fail|ranktable or rank is invalid|real path error|\[RanktableCheck\]",
+            r"is not a valid real path",
+            r"real path error",
+            r"superDeviceId",
+            r"super_device_id\[\] is invalid",
+            r"json object property value",
+            r"load file\[.*\] to json fail",
+            r"ranktable or rank is invalid",
+            r"\[RanktableCheck\]",
         ),
+    ),
+    (
+        "EI0015",
         (
-            "EI0015",
-            r"topo exchange (?:server|agent) (?:get socket timeout|connect client failed)|Failed to connect agent\[|"
-            r"rank list size\[\d+\] in total topo|TopoDetect ERROR|connect server\[.* failed",
+            r"topo exchange (?:server|agent) (?:get socket timeout|connect client failed)",
+            r"Failed to connect agent\[",
+            r"rank list size\[\d+\] in total topo",
+            r"TopoDetect ERROR",
+            r"connect server\[.* failed",
         ),
+    ),
+    (
+        "EI0019",
         (
-            "EI0019",
-            r"listen on ip\[.*\] and specific port\[\d+\] fail|bind fail!|socket listen start fail|"
-            r"port have been bound already|host nic listen start failed",
+            r"listen on ip\[.*\] and specific port\[\d+\] fail",
+            r"bind fail!",
+            r"socket listen start fail",
+            r"port have been bound already",
+            r"host nic listen start failed",
         ),
+    ),
+    (
+        "EI0005",
         (
-            "EI0005",
-            r"CMD information op check fail|\[ParameterConflict\]|arguments for collective communication are inconsistent",
+            r"CMD information op check fail",
+            r"\[ParameterConflict\]",
+            r"arguments for collective communication are inconsistent",
         ),
-        ("EI0008", r"\[VersionConflict\]"),
+    ),
+    ("EI0008", (r"\[VersionConflict\]",)),
+    (
+        "EI0006",
         (
-            "EI0006",
-            r"wait socket establish timeout|get socket timeout|Getting socket times out|LINK_ERROR_INFO|"
-            r"Wait links establish completed failed|connection failure between this device|no connect\s*\||"
-            r"connected p2p timeout|Alloc transports failed|socket manager.*timeout",
+            r"wait socket establish timeout",
+            r"get socket timeout",
+            r"Getting socket times out",
+            r"LINK_ERROR_INFO",
+            r"Wait links establish completed failed",
+            r"connection failure between this device",
+            r"no connect\s*\|",
+            r"connected p2p timeout",
+            r"Alloc transports failed",
+            r"socket manager.*timeout",
         ),
-        ("EI0013", r"cqe err(?:or)? status|failed CQE status|ROCE CQE ERROR|error cqe"),
-        ("EI0012", r"sdma (?:error|memory copy)|ProcessSdmaErrorInfo"),
-        ("EI0002", r"Notify Wait|heartbeat lost|status\[LOST\]"),
-        ("EJ0001", r"last training process is running|TsdOpen failed"),
-        ("EI0009", r"Transport init error"),
-        ("EI0007", r"ra_?rdev_?init|ra rdev init failed|hdc_rdev|rdma init fail|qp create fail"),
-    )
+    ),
+    ("EI0013", (r"cqe err(?:or)? status", r"failed CQE status", r"ROCE CQE ERROR", r"error cqe")),
+    ("EI0012", (r"sdma (?:error|memory copy)", r"ProcessSdmaErrorInfo")),
+    ("EI0002", (r"Notify Wait", r"heartbeat lost", r"status\[LOST\]", r"\[TaskExecStage\]\[Timeout\]")),
+    ("EJ0001", (r"last training process is running", r"TsdOpen failed")),
+    ("EI0009", (r"Transport init error",)),
+    ("EI0007", (r"ra_?rdev_?init", r"ra rdev init failed", r"hdc_rdev", r"rdma init fail", r"qp create fail")),
 )
-_GENERIC = re.compile(r"hccl interface return err|HCCL function error|hcclCommInitRootInfo\w*.*error code", re.I)
+_WORDS = tuple((code, re.compile("|".join(patterns), re.IGNORECASE)) for code, patterns in _KNOWN)
+_GENERIC = re.compile(
+    r"hccl interface return err|HCCL function error|hcclCommInitRootInfo\w*.*error code", re.IGNORECASE
+)
 
 
 def parse_hccl_log(text: str) -> tuple[HcclError, ...]:
@@ -83,12 +128,12 @@ def parse_hccl_log(text: str) -> tuple[HcclError, ...]:
     found: dict[tuple[str, int | None], HcclError] = {}
     others: list[HcclError] = []
     for raw in clean(text).split("\n"):
-        line = raw.strip()
+        line = raw.strip().partition("Solution:")[0]  # advice names what it advises about
         code = _code(line)
         if not code:
             continue
         match = _RANK.search(line)
-        rank = int(match.group(1)) if match else None
+        rank = int(match.group(1) or match.group(2)) if match else None
         error = HcclError(code, shown(line, 400), rank)
         if code == OTHER:
             others.append(error)

@@ -66,12 +66,12 @@ def valid_ip(what: str, word: str) -> str:
 
 
 def _values(pattern: str, text: str) -> list[str]:
-    found = (re.match(pattern, x, re.I) for x in lines(text))
+    found = (re.match(pattern, x, re.IGNORECASE) for x in lines(text))
     return [m.group(1).strip() for m in found if m]
 
 
 def parse_address(text: str) -> DeviceAddress:
-    """Read ``-ip -g`` or ``-ip -inet6 -g`` of one device (keys ``ipaddr``, ``netmask``, ``ipv6_address``, ``prefix_length``).
+    """Read ``-ip -g`` or ``-ip -inet6 -g`` of one device: ``ipaddr``, ``netmask``, ``ipv6_address``, ``prefix_length``.
 
     Raises:
         UnparsedError: no address and no known word that none is set, several devices, or an invalid value.
@@ -118,7 +118,7 @@ def parse_gateway(text: str) -> Gateway:
         UnparsedError: no gateway and no known word that none is set, several different ones, or an invalid value.
     """
     found = [
-        re.match(r"(?:default\s+)?gateway\s*[:=]\s*([^\s,]*)(?:\s*,\s*Iface\s*:\s*(\S+))?", x, re.I)
+        re.match(r"(?:default\s+)?gateway\s*[:=]\s*([^\s,]*)(?:\s*,\s*Iface\s*:\s*(\S+))?", x, re.IGNORECASE)
         for x in lines(text)
     ]
     rows = list(dict.fromkeys((m.group(1), m.group(2) or "") for m in found if m))

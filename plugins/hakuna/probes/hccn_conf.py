@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``/etc/hccn.conf``: what the devices' network is set to at the next start of the driver."""
+"""``/etc/hccn.conf``: what the devices' network is set to at the next start of the driver.
+
+Keys: hicann/driver hccn_tool; ``IPv6netmask`` holds a prefix length.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,6 @@ class HccnConf:
     present: bool = True
 
 
-# Keys: hicann/driver hccn_tool (facts/formats.md); IPv6netmask holds a prefix length.
-_IPS = {"address": "addresses", "gateway": "gateways", "netdetect": "netdetects", "ipv6address": "addresses6"}
-
-
 def conf() -> Command:
     return Command("hccn.conf", ("cat", "/etc/hccn.conf"), lane="files", sudo=True)
 
@@ -43,36 +42,46 @@ def parse_conf(text: str) -> HccnConf:
     """
     if re.search(r"hccn\.conf: No such file", text):
         return HccnConf(present=False)
-    found: dict[str, dict[int, str]] = {name: {} for name in (*_IPS.values(), "netmasks")}
-    prefixes: dict[int, int] = {}
-    tls: dict[int, bool] = {}
-    tls_all: bool | None = None
+    settings: dict[str, dict[int, str]] = {}
+    everywhere: dict[str, str] = {}
     for row in lines(text):
         if row.startswith("#"):
             continue
         match = re.fullmatch(r"([A-Za-z][A-Za-z0-9_]*?)(?:_(\d+))?\s*=\s*(\S*)", row)
         if not match:
             raise UnparsedError(f"/etc/hccn.conf: not a setting: {shown(row)!r}")
-        key, value = match.group(1).lower(), match.group(3)
-        device = int(match.group(2)) if match.group(2) else None
-        if key == "tls_enable":
-            if value not in ("0", "1"):
-                raise UnparsedError(f"/etc/hccn.conf: {row}: neither 0 nor 1")
-            if device is None:
-                tls_all = value == "1"
-            else:
-                tls[device] = value == "1"
-        elif device is None:
-            continue
-        elif key in _IPS:
-            found[_IPS[key]][device] = valid_ip(f"{match.group(1)}_{device}", value)
-        elif key == "netmask":
-            found["netmasks"][device] = valid_ip(f"netmask_{device}", value)
-        elif key == "ipv6netmask":
-            if not value.isdigit() or int(value) > 128:  # noqa: PLR2004  # bits of an IPv6 address
-                raise UnparsedError(f"/etc/hccn.conf: {row}: not a prefix length")
-            prefixes[device] = int(value)
-    if tls_all is not None:
-        everyone = {*found["addresses"], *found["addresses6"], *tls}
-        tls = {d: tls.get(d, tls_all) for d in sorted(everyone)}
-    return HccnConf(**found, prefixes6=prefixes, tls_enable=tls or None)
+        key = match.group(1).lower()
+        if match.group(2):
+            settings.setdefault(key, {})[int(match.group(2))] = match.group(3)
+        else:
+            everywhere[key] = match.group(3)
+    addresses, addresses6 = _ips(settings, "address"), _ips(settings, "ipv6address")
+    tls = {d: _flag(f"tls_enable_{d}", v) for d, v in settings.get("tls_enable", {}).items()}
+    if "tls_enable" in everywhere:
+        default = _flag("tls_enable", everywhere["tls_enable"])
+        tls = {d: tls.get(d, default) for d in sorted({*addresses, *addresses6, *tls})}
+    return HccnConf(
+        addresses,
+        _ips(settings, "netmask"),
+        _ips(settings, "gateway"),
+        _ips(settings, "netdetect"),
+        addresses6,
+        {d: _prefix(d, v) for d, v in settings.get("ipv6netmask", {}).items()},
+        tls or None,
+    )
+
+
+def _ips(settings: Mapping[str, Mapping[int, str]], key: str) -> dict[int, str]:
+    return {d: valid_ip(f"{key}_{d}", v) for d, v in settings.get(key, {}).items()}
+
+
+def _flag(name: str, word: str) -> bool:
+    if word not in ("0", "1"):
+        raise UnparsedError(f"/etc/hccn.conf: {name}: neither 0 nor 1: {word!r}")
+    return word == "1"
+
+
+def _prefix(device: int, word: str) -> int:
+    if not word.isdigit() or int(word) > 128:  # noqa: PLR2004  # bits of an IPv6 address
+        raise UnparsedError(f"/etc/hccn.conf: IPv6netmask_{device}: not a prefix length: {word!r}")
+    return int(word)

@@ -10,20 +10,21 @@ from hakuna.probes.texts import lines
 
 # Source: hicann/driver ascend910B/hccn_tool cmd.c, tool.c, tool_ops.c (facts/formats.md).
 _NOT_SET = re.compile(
-    r"(?:because no .{1,40} was preset|no (?:ip|gateway|netdetect|address).{0,20} (?:is|was) (?:pre)?set)", re.I
+    r"(?:because no .{1,40} was preset|no (?:ip|gateway|netdetect|address).{0,20} (?:is|was) (?:pre)?set)",
+    re.IGNORECASE,
 )
-_NO_IPV6 = re.compile(r"does not support ipv6", re.I)
+_NO_IPV6 = re.compile(r"does not support ipv6", re.IGNORECASE)
 #: Failures that say nothing about the network: the tool never got to do its work.
 _UNABLE = re.compile(
     r"permission denied|device is not exist|device (?:does|is) not exist|invalid (?:card|device) id|"
     r"input (?:param|parameter) .*(?:error|invalid)|unknown command|command not found|usage\s*:",
-    re.I,
+    re.IGNORECASE,
 )
 #: Failures of the work itself.
 _FAILED = re.compile(
     r"(?:command|cmd) execute failed|execute failed|tool is busy|control link unreachable|get \w+ failed|"
     r"link status is down|network is unreachable|no route to host|\bfail(?:ed)?[!.]?$",
-    re.I,
+    re.IGNORECASE,
 )
 
 

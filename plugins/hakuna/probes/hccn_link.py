@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a device's link, and the path beyond it: link, net health, LLDP, history (``hccn_tool -link -g`` ...)."""
+"""The state of a device's link and the path beyond it: ``hccn_tool -link|-net_health|-lldp|-link_stat -g``."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def parse_link(text: str) -> Link:
     Raises:
         UnparsedError: any other text.
     """
-    found = [m.group(1).upper() for x in lines(text) if (m := re.match(r"link\s+status\s*:\s*(\w+)", x, re.I))]
+    found = [m.group(1).upper() for x in lines(text) if (m := re.match(r"link\s+status\s*:\s*(\w+)", x, re.IGNORECASE))]
     if not found:
         refuse(text)
     word = one("hccn_tool -link -g", found, text)
@@ -99,7 +99,9 @@ def parse_net_health(text: str) -> NetHealth:
     Raises:
         UnparsedError: any other text, or words that the tool is not known to use.
     """
-    found = [m.group(1).strip() for x in lines(text) if (m := re.match(r"net\s+health\s+status\s*:(.*)", x, re.I))]
+    found = [
+        m.group(1).strip() for x in lines(text) if (m := re.match(r"net\s+health\s+status\s*:(.*)", x, re.IGNORECASE))
+    ]
     if not found:
         refuse(text)
     word = one("hccn_tool -net_health -g", found, text)
@@ -116,11 +118,11 @@ def parse_lldp(text: str) -> Lldp:
         UnparsedError: neither of these is there, or ports of several devices.
     """
     rows = lines(text)
-    ports = [m.group(1).strip() for x in rows if (m := re.match(r"Ifname\s*:\s*(.+)", x, re.I))]
+    ports = [m.group(1).strip() for x in rows if (m := re.match(r"Ifname\s*:\s*(.+)", x, re.IGNORECASE))]
     systems: list[str] = []
     seen = bool(ports)
     for row, after in zip(rows, [*rows[1:], ""], strict=True):
-        name = re.match(r"System\s+Name(?:\s+TLV)?\s*:?\s*(.*)", row, re.I)
+        name = re.match(r"System\s+Name(?:\s+TLV)?\s*:?\s*(.*)", row, re.IGNORECASE)
         seen = seen or bool(re.search(r"\bTLV\b", row))
         if name and name.group(1):
             systems.append(name.group(1).strip())
@@ -135,7 +137,7 @@ def parse_lldp(text: str) -> Lldp:
 
 _TABLE_ROW = re.compile(r"\|.*\|\s*LINK_(UP|DOWN)\s*\|\s*([^|]+?)\s*\|")
 _EVENT = re.compile(r"(\w{3} +\w{3} +\d+ +[\d:]+ +\d{4})\s+LINK[ _](UP|DOWN)")
-_DEVICE = re.compile(r"^\[dev(?:id|ice)\s*(\d+)\]\s*", re.I)
+_DEVICE = re.compile(r"^\[dev(?:id|ice)\s*(\d+)\]\s*", re.IGNORECASE)
 
 
 def parse_link_stat(text: str) -> LinkHistory:
@@ -153,7 +155,7 @@ def parse_link_stat(text: str) -> LinkHistory:
         line = row[mark.end() :] if mark else row
         if mark:
             devices.add(mark.group(1))
-        if count := re.match(r"link (up|down) count\s*:\s*(\d+)", line, re.I):
+        if count := re.match(r"link (up|down) count\s*:\s*(\d+)", line, re.IGNORECASE):
             (ups if count.group(1).lower() == "up" else downs).append(count.group(2))
         elif cells := _TABLE_ROW.match(line):
             events.append(LinkEvent(cells.group(1) == "UP", cells.group(2)))
@@ -178,7 +180,10 @@ def _newest(events: list[LinkEvent]) -> bool | None:
     return max(zip(moments, range(0, -len(events), -1), events, strict=True), key=lambda t: t[:2])[2].up
 
 
-_MONTHS = {m: i for i, m in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1)}
+_MONTHS = {
+    m: i
+    for i, m in enumerate(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1)
+}
 
 
 def _moment(at: str) -> tuple[int, int, int, str] | None:

@@ -12,12 +12,13 @@ from hakuna.probes.texts import clean, lines, unknown
 
 # A3's hccs_ping says "packets loss"; the 950's ubping has "seq:0,time:".
 _SUMMARY = re.compile(
-    r"(\d+)\s+packets?\s+transmitted\s*,\s*(\d+)\s+(?:packets?\s+)?received\s*,\s*([\d.]+)\s*%\s*packets?\s+loss", re.I
+    r"(\d+)\s+packets?\s+transmitted\s*,\s*(\d+)\s+(?:packets?\s+)?received\s*,\s*([\d.]+)\s*%\s*packets?\s+loss",
+    re.IGNORECASE,
 )
-_TIME = re.compile(r"recv\s+seq\s*[=:]\s*\S+?\s*,\s*time\s*[=:]\s*([\d.]+)\s*ms", re.I)
-_TARGET = re.compile(r"^device\s+\d+\s+PING6?\s+(\S+)", re.I | re.M)
-_EID = re.compile(r"^device\s+\d+.*\bEID\s+\S+\s+to\s+(\S+)", re.I | re.M)
-_ASKED = re.compile(r"-(?:ping|hccs_ping|roce_test)\b.*?\b(?:ipv6_)?address\s+(\S+)", re.I)
+_TIME = re.compile(r"recv\s+seq\s*[=:]\s*\S+?\s*,\s*time\s*[=:]\s*([\d.]+)\s*ms", re.IGNORECASE)
+_TARGET = re.compile(r"^device\s+\d+\s+PING6?\s+(\S+)", re.IGNORECASE | re.MULTILINE)
+_EID = re.compile(r"^device\s+\d+.*\bEID\s+\S+\s+to\s+(\S+)", re.IGNORECASE | re.MULTILINE)
+_ASKED = re.compile(r"-(?:ping|hccs_ping|roce_test)\b.*?\b(?:ipv6_)?address\s+(\S+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class Ping:
 
 
 def parse_ping(text: str) -> Ping:
-    """Read one ping. The loss is counted from the numbers of the summary line, never looked for as a text:
-    "0.00% packet loss" also stands in "100.00% packet loss".
+    """Read one ping.
+
+    The loss is counted from the numbers of the summary line, never looked for as a text: "0.00% packet loss" also
+    stands in "100.00% packet loss".
 
     Raises:
         UnparsedError: no summary and no known error, several pings, or a summary that contradicts itself.

@@ -9,7 +9,7 @@ from hakuna.probes.texts import clean, is_echo
 
 _HEADER = re.compile(r"(?:hccn_tool|npu-smi)\s.*?-i\s+(\d+)\b")
 _MARK = re.compile(
-    r"^\s*(?:dev_id\s*:\s*(\d+)|\[dev(?:id|ice)\s*(\d+)\]|device\s+(\d+)\s+PING6?\b|device\s+(\d+),)", re.I
+    r"^\s*(?:dev_id\s*:\s*(\d+)|\[dev(?:id|ice)\s*(\d+)\]|device\s+(\d+)\s+PING6?\b|device\s+(\d+),)", re.IGNORECASE
 )
 _KEY = re.compile(r"^\s*([A-Za-z][\w ]*?)\s*[:=]")
 

@@ -11,7 +11,10 @@ from hakuna.probes.hccn_errors import refuse
 from hakuna.probes.reading import UnparsedError
 from hakuna.probes.texts import lines, one
 
-_MONTHS = {m: i for i, m in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1)}
+_MONTHS = {
+    m: i
+    for i, m in enumerate(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1)
+}
 _DATE = re.compile(r"(?:\w{3}\s+)?(\w{3})\s+(\d{1,2})\s+(\d{1,2}):(\d{2}):(\d{2})\s+(\d{4})(?:\s+GMT)?")
 
 
@@ -26,7 +29,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Tls:
-    """The switch, whether the certificates are the factory's (None: older tools do not say), and the alarm threshold."""
+    """The switch and, where this release prints them, whether the certificates are the factory's, and the threshold."""
 
     enabled: bool
     preconfigured: bool | None = None
@@ -41,7 +44,7 @@ def parse_tls(text: str) -> Tls:
         UnparsedError: no switch, several devices, or values that are neither 0 nor 1.
     """
     rows = lines(text)
-    devices = {m.group(1) for x in rows if (m := re.match(r"(?:dev_id\s*:|device)\s*(\d+)", x, re.I))}
+    devices = {m.group(1) for x in rows if (m := re.match(r"(?:dev_id\s*:|device)\s*(\d+)", x, re.IGNORECASE))}
     if len(devices) > 1:
         raise UnparsedError(f"hccn_tool -tls -g: several devices: {', '.join(sorted(devices))}")
     switches = _bracketed("tls switch", rows)
@@ -58,7 +61,7 @@ def parse_tls(text: str) -> Tls:
 
 
 def _bracketed(key: str, rows: list[str]) -> list[str]:
-    return [m.group(1) for x in rows if (m := re.search(rf"{key}\s*\[(\d+)\]", x, re.I))]
+    return [m.group(1) for x in rows if (m := re.search(rf"{key}\s*\[(\d+)\]", x, re.IGNORECASE))]
 
 
 def _flag(what: str, word: str) -> bool:
@@ -70,9 +73,9 @@ def _flag(what: str, word: str) -> bool:
 def _certificates(rows: list[str]) -> tuple[Certificate, ...]:
     found: list[list[str]] = []
     for row in rows:
-        if head := re.search(r"\[(\w+) cert\] info", row, re.I):
+        if head := re.search(r"\[(\w+) cert\] info", row, re.IGNORECASE):
             found.append([head.group(1), "", ""])
-        elif found and (when := re.match(r"(start|end)_time\[(.*)\]", row, re.I)):
+        elif found and (when := re.match(r"(start|end)_time\[(.*)\]", row, re.IGNORECASE)):
             found[-1][1 if when.group(1).lower() == "start" else 2] = when.group(2)
     return tuple(Certificate(name, _date(start), _date(end)) for name, start, end in found)
 

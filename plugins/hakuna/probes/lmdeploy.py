@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LMDeploy's two doors: the ``api_server`` command (guide, 4.1) and ``pipeline`` (4.2), and what a process runs with."""
+"""LMDeploy's two doors, the ``api_server`` (guide, 4.1) and ``pipeline`` (4.2), and what a process runs with."""
 
 from __future__ import annotations
 
@@ -113,9 +113,25 @@ def _start(argv: Sequence[str]) -> int | None:
 
 #: Options that take no value, and those that take several (lmdeploy/cli/serve.py, utils.py).
 _FLAGS = frozenset(
-    "eager-mode enable-prefix-caching trust-remote-code allow-terminate-by-client enable-abort-handling disable-metrics "
-    "enable-metrics disable-fastapi-docs ssl disable-vision-encoder enable-microbatch enable-eplb enable-return-routed-experts "
-    "empty-init language-model-only disable-cuda-graph debug".split()
+    (
+        "eager-mode",
+        "enable-prefix-caching",
+        "trust-remote-code",
+        "allow-terminate-by-client",
+        "enable-abort-handling",
+        "disable-metrics",
+        "enable-metrics",
+        "disable-fastapi-docs",
+        "ssl",
+        "disable-vision-encoder",
+        "enable-microbatch",
+        "enable-eplb",
+        "enable-return-routed-experts",
+        "empty-init",
+        "language-model-only",
+        "disable-cuda-graph",
+        "debug",
+    )
 )
 _SEVERAL = frozenset(("api-keys", "allow-origins", "allow-methods", "allow-headers", "adapters", "hf-overrides"))
 

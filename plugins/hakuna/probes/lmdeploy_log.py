@@ -12,7 +12,7 @@ from hakuna.probes.texts import clean, shown
 
 @dataclass(frozen=True)
 class ServerLog:
-    """``milestones`` in the order they were reached. ``errors`` are the lines that report one, ``cause`` the one to blame."""
+    """``milestones`` in the order they were reached; ``errors``: lines that report one; ``cause``: the one to blame."""
 
     milestones: tuple[str, ...]
     ready: bool
@@ -53,8 +53,10 @@ _GENERIC = re.compile(
     r"ActorDiedError|RayActorError|ActorUnavailableError|WorkerCrashedError|BrokenProcessPool|CancelledError|"
     r"KeyboardInterrupt|SystemExit|DIST call hccl api failed|PTA call acl api failed|Parse rank table file|"
     r"check failed!|The Inner error is reported as above|Process mp_engine_proc",
-    re.I,
+    re.IGNORECASE,
 )
+#: Those of them that stand alone, without a level or an exception's name.
+_WRAPPER_LINE = re.compile(r"^Process mp_engine_proc|<\w+> check failed!|The Inner error is reported as above")
 _EXCEPTION = re.compile(r"(?:[A-Za-z_][\w]*\.)*[A-Z]\w*(?:Error|Exception|Timeout)(?:\(\w+\))?(?::\s.*|$)")
 _CODED = re.compile(r"\bE[IJHZ]\d{4}\b")
 _LEVEL = re.compile(r"\b(?:ERROR|CRITICAL|FATAL)\b")
@@ -69,38 +71,55 @@ _SILENT = re.compile(
 _HARMLESS = re.compile(
     r"ImportWarning|FutureWarning|UserWarning|DeprecationWarning|RuntimeWarning|Failed to (?:auto-)?detect \w+ type|"
     r"can be ignored|cannot be preloaded|turn off this error message|you can ignore|ErrorHandler|Free input ref failed|"
-    r"Futures? exception was never retrieved",
+    r"Futures? exception was never retrieved|"
+    r"num_cpus and num_gpus must not be provided",
 )
 _PREFIX = re.compile(r"^(?:\([^)]*\b(?:pid=\d+)[^)]*\)\s*)+(?:ERROR \d\d-\d\d [\d:]+ \[[^\]]*\]\s*)?")
 #: LMDeploy's own log line: time, logger, level, place, and then the message.
 _LOGGED = re.compile(r"^[\d-]{10} [\d:,]+ - \w+ - (\w+) - \S+ - (.*)$")
-_RANKS = 4  # classes of trouble, the most telling first
+#: Classes of trouble, the most telling first.
+_WITH_CODE, _EXCEPTIONS, _AT_ERROR, _QUIET, _WRAPPER = range(5)
+_JOINED = 6  # lines of one message at most
 
 
 def parse_log(text: str) -> ServerLog:
     """Read a log, or the end of one. An empty log is one in which nothing has happened yet.
 
-    The cause is the first line of the most telling class: an error with CANN's code or an exception of its own;
-    then other errors; then silent troubles; wrappers last, for they only repeat that something died.
+    The cause is the first line of the most telling class: an error with CANN's code, an exception, an error of the
+    log, a silent trouble; wrappers come last, for they only repeat that something died.
     """
     milestones: dict[str, None] = {}
     errors: dict[str, None] = {}
     causes: list[tuple[int, int, str]] = []
-    ready = False
-    for number, raw in enumerate(clean(text).split("\n")):
-        line = raw.rstrip()
-        for name in _MILESTONES:
-            if name in line:
-                milestones.setdefault(name)
-        ready = ready or bool(_READY.search(line))
-        bare = _PREFIX.sub("", line.strip())
-        rank = _class(bare)
-        if rank is not None:
-            said = shown(_message(bare), 400)
+    rows = [x.rstrip() for x in clean(text).split("\n")]
+    for number, line in enumerate(rows):
+        milestones.update({name: None for name in _MILESTONES if name in line})
+        bare = _bare(line)
+        kind = _class(bare)
+        if kind is not None:
+            said = shown(_message(_joined(rows, number, bare)), 400)
             errors.setdefault(said)
-            causes.append((rank, number, said))
-    cause = min(causes)[2] if causes and not (ready and min(causes)[0] >= _RANKS - 2) else None
+            causes.append((kind, number, said))
+    ready = any(_READY.search(x) for x in rows)
+    worst = min(causes, default=None)
+    # A server that answers had reasons to complain on its way; only a real failure is a cause then.
+    cause = worst[2] if worst and (not ready or worst[0] < _AT_ERROR) else None
     return ServerLog(tuple(milestones), ready, tuple(errors), cause)
+
+
+def _bare(line: str) -> str:
+    """A line without the prefix that Ray puts before a worker's words."""
+    return _PREFIX.sub("", line.strip())
+
+
+def _joined(rows: list[str], number: int, bare: str) -> str:
+    """A message and the lines that it goes on in, as long as its brackets are open."""
+    whole = bare
+    for row in rows[number + 1 : number + _JOINED]:
+        if whole.count("[") + whole.count("{") <= whole.count("]") + whole.count("}"):
+            break
+        whole += f" {_bare(row)}"
+    return whole
 
 
 def _message(line: str) -> str:
@@ -109,19 +128,20 @@ def _message(line: str) -> str:
 
 
 def _class(line: str) -> int | None:
-    """How telling a line is: 0 is best, None: it reports no trouble."""
+    """How telling a line is; None: it reports no trouble."""
     if not line or _HARMLESS.search(line):
         return None
     message = _message(line)
-    trouble = bool(_EXCEPTION.match(message) or _CODED.search(message) or _LEVEL.search(line))
+    at_error = bool(_LEVEL.search(line))
+    exception = bool(_EXCEPTION.match(message))
     if _GENERIC.search(message):
-        return (
-            _RANKS - 1 if trouble or message.startswith("Process mp_engine_proc") or "check failed" in message else None
-        )
-    if _CODED.search(message) or _EXCEPTION.match(message):
-        return 0
-    if _SILENT.search(message):
-        return 2 if not _LEVEL.search(line) else 1
-    if _LEVEL.search(line):
-        return 1
+        return _WRAPPER if at_error or exception or _WRAPPER_LINE.search(message) else None
+    for kind, applies in (
+        (_WITH_CODE, _CODED.search(message)),
+        (_EXCEPTIONS, exception),
+        (_AT_ERROR, at_error),
+        (_QUIET, _SILENT.search(message)),
+    ):
+        if applies:
+            return kind
     return None

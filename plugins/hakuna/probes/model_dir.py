@@ -30,7 +30,7 @@ def config(model_path: str) -> Command:
 
 
 def parse_files(text: str) -> ModelFiles:
-    """Read ``find -printf '%f\\t%s\\n'``; an empty answer is an empty folder.
+    """Read what :func:`files` prints, name, tab and size per line; an empty answer is an empty folder.
 
     Raises:
         UnparsedError: a line that is neither a file nor "No such file or directory".

@@ -15,8 +15,8 @@ from hakuna.probes.texts import lines, shown, unknown
 class RayStatus:
     """The report. ``ready`` false: Ray has none (yet), in the words of ``detail``.
 
-    ``active`` counts live nodes, also idle ones (None: the report has no node part). ``resources`` are (used, total) by name, memory in
-    bytes. ``demands`` are resources that somebody waits for.
+    ``active`` counts live nodes, also idle ones (None: the report has no node part). ``resources`` are
+    (used, total) by name, memory in bytes. ``demands`` are resources that somebody waits for.
     """
 
     ready: bool
@@ -31,7 +31,7 @@ class RayStatus:
 _NOT_YET = re.compile(
     r"No cluster status\b.*|.*Could not find any running Ray instance.*|.*Ray cluster is not found at.*|"
     r".*(?:Unable|Failed) to connect to (?:the )?GCS.*",
-    re.I,
+    re.IGNORECASE,
 )
 _SECTIONS = {
     "healthy": "live",
@@ -92,7 +92,7 @@ def parse_status(text: str) -> RayStatus:
 
 
 def _is_log(row: str) -> bool:
-    return bool(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\[?\w*warning|\(?autoscaler\b", row, re.I))
+    return bool(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\[?\w*warning|\(?autoscaler\b", row, re.IGNORECASE))
 
 
 def _count(rows: list[str]) -> int:

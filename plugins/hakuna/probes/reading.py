@@ -193,7 +193,7 @@ class Table(Generic[T]):
     def _counts(self) -> dict[Hashable, tuple[int, T]]:
         values = [v for _, v in self]
         counted = Counter(_key(v) for v in values)
-        return {_key(v): (counted[_key(v)], v) for v in reversed(values)}
+        return {_key(v): (counted[_key(v)], v) for v in values}
 
 
 def _key(value: object) -> Hashable:

@@ -191,7 +191,8 @@ for q; do
     echo "process $p ${20} $2"
     printf '%s\n' "$a" | sed -e '/^--api[-_]key/,/^--/{/^--/!s/.*/***/;}' \
       -e 's/^\(--api[-_]keys\{0,1\}=\).*/\1***/' -e 's/^\(--redis[-_]password=\).*/\1***/' -e 's/^/arg /'
-    printf '%s\n' "$v" | grep -E '^(GLOO_|TP_SOCKET|HCCL_|RAY_|ASCEND_|RANK_TABLE|LMDEPLOY_|HAKUNA_|PYTORCH_NPU|LD_PRELOAD|OMP_NUM)' |
+    printf '%s\n' "$v" |
+      grep -E '^(GLOO_|TP_SOCKET|HCCL_|RAY_|ASCEND_|RANK_TABLE|LMDEPLOY_|HAKUNA_|PYTORCH_NPU|LD_PRELOAD|OMP_NUM)' |
       grep -viE '^[^=]*(KEY|TOKEN|SECRET|PASSWORD)[^=]*=' | sed 's/^/env /'
     sed -n 's/^Max open files *\([^ ]*\).*/limit nofile \1/p' "$p/limits" 2>/dev/null
     echo end

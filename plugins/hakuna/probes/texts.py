@@ -74,7 +74,7 @@ def json_document(what: str, text: str) -> Any:
     for match in re.finditer(r"^[ \t]*(?=[\[{])", plain, re.MULTILINE):
         try:
             return decoder.raw_decode(plain, match.end())[0]
-        except ValueError:
+        except ValueError:  # noqa: PERF203  # a warning that begins with a bracket
             continue
     raise unknown(what, text)
 

@@ -63,7 +63,7 @@ _SETTING = re.compile(r"([A-Za-z][\w. -]*?)\s*[=:]\s*(.*)")
 
 
 def parse_version_info(text: str) -> VersionInfo:
-    """Read a ``version.info``, ``ascend_*_install.info`` or ``version.cfg``: ``key=value``, or MindIE's ``key : value``.
+    """Read a ``version.info``, ``*_install.info`` or ``version.cfg``: ``key=value``, or MindIE's ``key : value``.
 
     Raises:
         UnparsedError: no version, or the files of several packages.

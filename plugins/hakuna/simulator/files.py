@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from hakuna.simulator.containers import host_path
 
 if TYPE_CHECKING:
     from hakuna.simulator.node import SimNode
@@ -13,30 +16,16 @@ DRIVER_INFO = "/usr/local/Ascend/driver/version.info"
 FIRMWARE_INFO = "/usr/local/Ascend/firmware/version.info"
 CANN_INFO = "/usr/local/Ascend/ascend-toolkit/latest/aarch64-linux/ascend_toolkit_install.info"
 HCCN_CONF = "/etc/hccn.conf"
+_FROM_HOST = (DRIVER_INFO, FIRMWARE_INFO, HCCN_CONF)
 
 
 def simulated_file(node: SimNode, path: str, container: str | None) -> bytes | None:
     """The content of a file that nobody wrote; None when the machine has none of that name."""
-    spec, name = node.spec, node.name
-    inside = container is not None
-    text: str | None = None
-    if path == "/proc/sys/kernel/random/boot_id":
-        text = spec.boot_id(name) + "\n"
-    elif path in _SYSCTLS:
-        text = _sysctl(node, path)
-    elif path == "/proc/self/limits":
-        text = limits(node, inside=inside)
-    elif path == DRIVER_INFO:
-        text = _driver(spec.driver(name, inside=inside))
-    elif path == FIRMWARE_INFO:
-        # The guide mounts the driver's folder, not the firmware's.
-        text = None if inside else _firmware(spec.firmware(name), spec.driver(name))
-    elif path == CANN_INFO:
-        text = _cann(spec.cann(name, inside=inside))
-    elif path == HCCN_CONF:
-        text = None if inside else hccn_conf(node)
-    elif path == f"{node.inventory.server.model_path.rstrip('/')}/config.json":
-        text = _model_config() if spec.model_files(name, inside=inside) is not None else None
+    model_config = f"{node.inventory.server.model_path.rstrip('/')}/config.json"
+    make = _model_config if path == model_config else _FILES.get(path)
+    if make is None or (path in (*_FROM_HOST, model_config) and host_path(node, path, container) is None):
+        return None  # no such file; or one of the host's, which a container has only where it is mounted
+    text = make(node, path, container is not None)
     return None if text is None else text.encode()
 
 
@@ -47,7 +36,8 @@ _SYSCTLS = {
 }
 
 
-def _sysctl(node: SimNode, path: str) -> str:
+def _sysctl(node: SimNode, path: str, inside: bool) -> str:
+    del inside
     if path.endswith("ip_local_reserved_ports") and node.spec.has("ports-not-reserved", node.name):
         return "\n"
     return _SYSCTLS[path] + "\n"
@@ -83,7 +73,9 @@ def limits(node: SimNode, *, inside: bool) -> str:
     return "".join(f"{a:<25} {b:<20} {c:<20} {d:<10}\n" for a, b, c, d in rows)
 
 
-def _driver(version: str) -> str:
+def _driver(node: SimNode, path: str, inside: bool) -> str:
+    del path
+    version = node.spec.driver(node.name, inside=inside)
     return (
         f"Version={version}\nascendhal_version=7.35.23\naicpu_version=1.0\ntdt_version=1.0\nlog_version=1.0\n"
         "prof_version=2.0\ndvppkernels_version=1.1\ntsfw_version=1.0\nInnerversion=V100R001C22SPC001B227\n"
@@ -92,14 +84,18 @@ def _driver(version: str) -> str:
     )
 
 
-def _firmware(version: str, package: str) -> str:
+def _firmware(node: SimNode, path: str, inside: bool) -> str:
+    del path, inside
+    version, package = node.spec.firmware(node.name), node.spec.driver(node.name)
     return (
         f"Version={version}\nfirmware_version=1.0\npackage_version={package}\n"
         "compatible_version_drv=[24.1.rc1,24.1.rc1.],[25.2.0,25.2.0.]\n"
     )
 
 
-def _cann(version: str) -> str:
+def _cann(node: SimNode, path: str, inside: bool) -> str:
+    del path
+    version = node.spec.cann(node.name, inside=inside)
     return (
         f"package_name=Ascend-cann-toolkit\nversion={version}\ninnerversion=V100R001C25SPC002B220\n"
         "compatible_version=[V100R001C15],[V100R001C18],[V100R001C19],[V100R001C20],[V100R001C21],[V100R001C23]\n"
@@ -124,7 +120,10 @@ def hccn_conf(node: SimNode) -> str:
     return "".join(f"{row}\n" for row in rows)
 
 
-def _model_config() -> str:
+def _model_config(node: SimNode, path: str, inside: bool) -> str | None:
+    del path
+    if node.spec.model_files(node.name, inside=inside) is None:
+        return None
     config = {
         "architectures": ["Qwen2ForCausalLM"],
         "attention_dropout": 0.0,
@@ -151,3 +150,15 @@ def _model_config() -> str:
         "vocab_size": 152064,
     }
     return json.dumps(config, indent=2) + "\n"
+
+
+#: Path -> what makes its text: (node, path, inside a container).
+_FILES: dict[str, Callable[[SimNode, str, bool], str | None]] = {
+    "/proc/sys/kernel/random/boot_id": lambda node, _path, _inside: node.spec.boot_id(node.name) + "\n",
+    "/proc/self/limits": lambda node, _path, inside: limits(node, inside=inside),
+    **dict.fromkeys(_SYSCTLS, _sysctl),
+    DRIVER_INFO: _driver,
+    FIRMWARE_INFO: _firmware,
+    CANN_INFO: _cann,
+    HCCN_CONF: lambda node, _path, _inside: hccn_conf(node),
+}

@@ -141,10 +141,8 @@ def _tls(node: SimNode, device: Device, words: list[str]) -> Result:
     last = datetime(2048, 2, 16, 3, 19, 21, tzinfo=timezone.utc)
     soon = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=5, hours=1)
     public_end = soon if spec.has("certificate-expiring", name, i) else last
-    rows = [
-        f"dev_id:{i}, tls switch[{int(device.tls)}](0:disable, 1:enable), "
-        "tls preconfigured[1](0:non-preset, 1:preset), tls alarm time threshold[60]days"
-    ]
+    preset = "tls preconfigured[1](0:non-preset, 1:preset), tls alarm time threshold[60]days"
+    rows = [f"dev_id:{i}, tls switch[{int(device.tls)}](0:disable, 1:enable), {preset}"]
     for kind, issuer, end in (
         ("pub", "/C=CN/ST=GD/O=HUAWEI/OU=2012/CN=2_1thCA", public_end),
         ("ca1", "/C=CN/ST=GD/L=SZ/O=HUAWEI/CN=1thCA", last),
@@ -159,8 +157,8 @@ def _tls(node: SimNode, device: Device, words: list[str]) -> Result:
     return say("\n".join(rows) + "\n")
 
 
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-_DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def _openssl_time(at: datetime) -> str:
@@ -186,9 +184,7 @@ def _ping(node: SimNode, device: Device, words: list[str]) -> Result:
     lost = _lost(node, device, ip, packets)
     times = _times(node, device, ip, packets)
     rows = [f"device {device.index} {'PING6' if six else 'PING'} {ip}"]
-    rows += [
-        f"recv time out seq={n}" if n in lost else f"recv seq={n},time={times[n]:.6f}ms" for n in range(packets)
-    ]
+    rows += [f"recv time out seq={n}" if n in lost else f"recv seq={n},time={times[n]:.6f}ms" for n in range(packets)]
     received = packets - len(lost)
     loss = 100.0 * len(lost) / packets if packets else 0.0
     rows.append(f"{packets} packets transmitted, {received} received, {loss:.2f}% packet loss")
@@ -219,7 +215,9 @@ def _lost(node: SimNode, device: Device, ip: str, packets: int) -> frozenset[int
 def _times(node: SimNode, device: Device, ip: str, packets: int) -> list[float]:
     """Round trips in ms: the same for a pair each time, the first one slower (it resolves the address)."""
     seed = zlib.crc32(f"{device.ip}>{ip}".encode())
-    slow = 40.0 if any(node.spec.has_pair("slow-pair", device.where, t.where) for t in node.spec.devices_at(ip)) else 0.0
+    slow = (
+        40.0 if any(node.spec.has_pair("slow-pair", device.where, t.where) for t in node.spec.devices_at(ip)) else 0.0
+    )
     return [slow + (0.137 if n == 0 else 0.052) + ((seed >> (n % 4) * 8) & 31) / 1000 for n in range(packets)]
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import time
 
-from hakuna.simulator.containers import shm_bytes, visible_devices
+from hakuna.simulator.containers import host_path, shm_bytes, visible_devices
 from hakuna.simulator.node import SimNode
 from hakuna.simulator.tools import Call, Result, Tool, say, tool
 
@@ -82,15 +82,14 @@ class Uname(Tool):
     """``uname -srm`` (and any single letter of it)."""
 
     def run(self, call: Call) -> Result:
-        parts = {"s": "Linux", "n": call.node.spec.hostname(call.node.name), "r": "5.10.0-216.0.0.115.oe2203sp4.aarch64"}
+        parts = {
+            "s": "Linux",
+            "n": call.node.spec.hostname(call.node.name),
+            "r": "5.10.0-216.0.0.115.oe2203sp4.aarch64",
+        }
         parts["m"] = "aarch64"
         letters = "".join(w.lstrip("-") for w in call.argv[1:]) or "s"
         return say(" ".join(parts[x] for x in "snrm" if x in letters) + "\n")
-
-
-def device_nodes(node: SimNode, container: str | None) -> tuple[str, ...]:
-    """The Ascend device nodes below /dev, as full paths."""
-    return visible_devices(node, container)
 
 
 @tool("find")
@@ -101,7 +100,7 @@ class Find(Tool):
         words = [w for w in call.argv[1:] if w not in ("-L", "-H", "-P")]
         top = words[0].rstrip("/") or "/"
         if top == "/dev":
-            return say("".join(f"{path}\n" for path in device_nodes(call.node, call.container)))
+            return say("".join(f"{path}\n" for path in visible_devices(call.node, call.container)))
         rows = directory(call.node, top, call.container)
         if rows is None:
             return say("", f"find: ‘{words[0]}’: No such file or directory\n", 1)  # noqa: RUF001  # GNU find's quotes
@@ -118,10 +117,10 @@ class Ls(Tool):
         for path in paths:
             rows = directory(call.node, path.rstrip("/"), call.container)
             if path.rstrip("/") == "/dev":
-                rows = {p.rpartition("/")[2]: 0 for p in device_nodes(call.node, call.container)}
+                rows = {p.rpartition("/")[2]: 0 for p in visible_devices(call.node, call.container)}
             if rows is not None:
                 out += "".join(f"{name}\n" for name in sorted(rows))
-            elif call.node.file(path, call.container) is not None or path in device_nodes(call.node, call.container):
+            elif call.node.file(path, call.container) is not None or path in visible_devices(call.node, call.container):
                 out += f"{path}\n"
             else:
                 err += f"ls: cannot access '{path}': No such file or directory\n"
@@ -130,16 +129,14 @@ class Ls(Tool):
 
 def directory(node: SimNode, path: str, container: str | None) -> dict[str, int] | None:
     """The files of a directory with their sizes in bytes; None when there is no such directory."""
-    if path == node.inventory.server.model_path.rstrip("/"):
+    if path == node.inventory.server.model_path.rstrip("/") and host_path(node, path, container) is not None:
         files = node.spec.model_files(node.name, inside=container is not None)
         if files is None:
             return None
         config = node.file(f"{path}/config.json", container) or b""
         return {**files, "config.json": len(config)}
-    written = [p for p in node.written_files(container) if p.rpartition("/")[0] == path]
-    if not written:
-        return None
-    return {p.rpartition("/")[2]: len(node.file(p, container) or b"") for p in written}
+    names = node.files_in(path, container)
+    return {name: len(node.file(f"{path}/{name}", container) or b"") for name in names} or None
 
 
 @tool("df")
@@ -148,8 +145,7 @@ class Df(Tool):
 
     def run(self, call: Call) -> Result:
         rows = ["Filesystem        1-blocks          Used     Available Capacity Mounted on"]
-        for path in [w for w in call.argv[1:] if not w.startswith("-")]:
-            rows.append(_df_row(call.node, path, call.container))
+        rows += [_df_row(call.node, path, call.container) for path in call.argv[1:] if not path.startswith("-")]
         return say("\n".join(rows) + "\n")
 
 

@@ -72,9 +72,9 @@ def _address(ip: str, prefix: int, scope: str, label: str) -> dict[str, Any]:
 
 
 def _text(row: dict[str, Any]) -> str:
+    more = f"qdisc {row['qdisc']} state {row['operstate']} group {row['group']} qlen {row['txqlen']}"
     lines = [
-        f"{row['ifindex']}: {row['ifname']}: <{','.join(row['flags'])}> mtu {row['mtu']} qdisc {row['qdisc']} "
-        f"state {row['operstate']} group {row['group']} qlen {row['txqlen']}",
+        f"{row['ifindex']}: {row['ifname']}: <{','.join(row['flags'])}> mtu {row['mtu']} {more}",
         f"    link/{row['link_type']} {row['address']} brd {row['broadcast']}",
     ]
     for a in row["addr_info"]:
@@ -91,7 +91,9 @@ class Ss(Tool):
     def run(self, call: Call) -> Result:
         rows = [] if "-H" in call.argv else ["State  Recv-Q Send-Q Local Address:Port Peer Address:Port Process"]
         for port, name, pid in listeners(call.node):
-            rows.append(f'LISTEN 0      4096         0.0.0.0:{port:<5}      0.0.0.0:*    users:(("{name}",pid={pid},fd=6))')
+            rows.append(
+                f'LISTEN 0      4096         0.0.0.0:{port:<5}      0.0.0.0:*    users:(("{name}",pid={pid},fd=6))'
+            )
         return say("".join(f"{row}\n" for row in rows))
 
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
-from hakuna.inventory.model import Inventory, Node
-from hakuna.simulator import load_tools, processes
+from hakuna.inventory.model import Engine, Inventory, Node
+from hakuna.simulator import containers, load_tools, processes
 from hakuna.simulator.cluster import ClusterSpec
 from hakuna.simulator.files import simulated_file
 from hakuna.simulator.state import ClusterState, section
 from hakuna.simulator.tools import TOOLS, Call, Result, say
+
+#: Tools of the driver: inside a container only where the guide's mounts put them.
+_ASCEND_TOOLS = {"hccn_tool": "/usr/local/Ascend/driver/tools/hccn_tool", "npu-smi": "/usr/local/sbin/npu-smi"}
+_ENGINES = frozenset(e.value for e in Engine)
+_IMAGE_TOOLS = frozenset({"ray", "lmdeploy", "python3", "python"})
+
+
+#: A written file that begins with this stands for a real file of this machine, whose path follows: the log of a
+#: simulated server, which is a process of its own.
+LINK = "\0file:"
 
 
 class SimNode:
@@ -19,9 +30,9 @@ class SimNode:
 
     def __init__(self, spec: ClusterSpec, state: ClusterState, name: str) -> None:
         load_tools()
-        self.spec = spec
-        self.state = state
-        self.name = name
+        self.spec: ClusterSpec = spec
+        self.state: ClusterState = state
+        self.name: str = name
         self.model: Node = spec.inventory.node(name)
 
     @property
@@ -43,7 +54,7 @@ class SimNode:
         """
         name = argv[0].rpartition("/")[2]
         cls = TOOLS.get(name)
-        if cls is None or self.lacks(name):
+        if cls is None or self._lacks(name):
             result = say(err=f"sh: 1: {argv[0]}: not found\n", exit_code=127)
         elif spawn_log and not cls.spawns:
             result = cls().run(Call(self, argv, env or {}, stdin, container))
@@ -55,28 +66,51 @@ class SimNode:
         with self.state.transaction() as data:
             return say(f"{processes.next_pid(data)}\n")
 
-    def lacks(self, tool: str) -> bool:
-        """Whether a fault took this tool from the node."""
-        return tool == "hccn_tool" and self.spec.has("tool-missing", self.name)
+    def where_is(self, tool: str, container: str | None = None) -> str | None:
+        """The path of an executable, on the host or in a container; None when it is not there."""
+        if tool not in TOOLS or self._lacks(tool):
+            return None
+        if tool in _ASCEND_TOOLS:
+            path = _ASCEND_TOOLS[tool]
+            return path if containers.host_path(self, path, container) is not None else None
+        if tool in _ENGINES:
+            return f"/usr/bin/{tool}" if container is None else None
+        if tool in _IMAGE_TOOLS and container is not None:
+            return f"/usr/local/python3.11.10/bin/{tool}"
+        if tool in ("ray", "lmdeploy"):
+            return f"/usr/local/bin/{tool}" if self.inventory.container.engine is Engine.NONE else None
+        return f"/usr/bin/{tool}"
+
+    def _lacks(self, tool: str) -> bool:
+        if tool == "hccn_tool":
+            return self.spec.has("tool-missing", self.name)
+        return tool in _ENGINES and tool != self.inventory.container.engine.value
 
     # --- files --------------------------------------------------------------------------------------------------------
 
     def file(self, path: str, container: str | None = None) -> bytes | None:
         """A file's content: what was written there, or what the machine comes with; None when there is none."""
-        written = self.state.read()["files"].get(self.name, {}).get(_scope(container), {})
-        if path in written:
-            text: str = written[path]
+        scope, place = self._place(path, container)
+        written = self.state.read()["files"].get(self.name, {}).get(scope, {})
+        if place in written:
+            text: str = written[place]
+            if text.startswith(LINK):
+                real = Path(text.removeprefix(LINK))
+                return real.read_bytes() if real.is_file() else b""
             return text.encode("utf-8", "surrogateescape")
         return simulated_file(self, path, container)
 
-    def written_files(self, container: str | None = None) -> tuple[str, ...]:
-        """The paths of what was written by commands."""
-        return tuple(self.state.read()["files"].get(self.name, {}).get(_scope(container), {}))
+    def files_in(self, folder: str, container: str | None = None) -> tuple[str, ...]:
+        """The names of the files that were written into a folder."""
+        scope, place = self._place(folder, container)
+        written = self.state.read()["files"].get(self.name, {}).get(scope, {})
+        return tuple(p.rpartition("/")[2] for p in written if p.rpartition("/")[0] == place)
 
     def write(self, path: str, content: bytes, container: str | None = None) -> None:
+        scope, place = self._place(path, container)
         with self.state.transaction() as data:
-            scope = section(data, "files", self.name).setdefault(_scope(container), {})
-            scope[path] = content.decode("utf-8", "surrogateescape")
+            files = section(data, "files", self.name).setdefault(scope, {})
+            files[place] = content.decode("utf-8", "surrogateescape")
 
     def append(self, path: str, content: bytes, container: str | None = None) -> None:
         with self.state.transaction():
@@ -84,15 +118,14 @@ class SimNode:
 
     def remove(self, path: str, container: str | None = None) -> bool:
         """Remove a written file; False when there was none."""
-        if path not in self.written_files(container):
-            return False
+        scope, place = self._place(path, container)
         with self.state.transaction() as data:
-            scope = section(data, "files", self.name).get(_scope(container), {})
-            return scope.pop(path, None) is not None
+            return section(data, "files", self.name).get(scope, {}).pop(place, None) is not None
 
-
-def _scope(container: str | None) -> str:
-    return "host" if container is None else f"container:{container}"
+    def _place(self, path: str, container: str | None) -> tuple[str, str]:
+        """Where a file is kept: what lies on a mount is the host's."""
+        on_host = containers.host_path(self, path, container)
+        return ("host", on_host) if on_host is not None else (f"container:{container}", path)
 
 
 def inner(call: Call, argv: tuple[str, ...]) -> Call:

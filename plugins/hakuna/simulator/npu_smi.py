@@ -10,6 +10,7 @@ from typing import Any
 
 from hakuna.inventory.model import Chip
 from hakuna.simulator.node import SimNode
+from hakuna.simulator.processes import lives
 from hakuna.simulator.tools import Call, Result, Tool, say, tool
 
 _WIDTH = 96
@@ -26,24 +27,22 @@ class NpuSmi(Tool):
         words = list(call.argv[1:])
         if not words or words[0] != "info":
             return say(_USAGE, exit_code=1)
-        words = words[1:]
+        return self._info(call, words[1:])
+
+    def _info(self, call: Call, words: list[str]) -> Result:
         if not words:
             return say(table(call.node, call.container))
-        if words[0] == "-l":
-            return say(_cards(call.node))
-        if words[0] == "-m":
-            return say(_map(call.node))
+        if words[0] in ("-l", "-m"):
+            return say((_cards if words[0] == "-l" else _map)(call.node))
         options = dict(zip(words[::2], words[1::2], strict=False))
         card, chip = options.get("-i", ""), options.get("-c", "0")
         device = _device(call.node, card, chip)
         if device is None:
             return say(f"Invalid card id.\nError parameter of -i\n{_USAGE}", exit_code=1)
-        kind = options.get("-t", "")
-        if kind == "health":
-            return say(_health(call.node, device))
-        if kind == "board":
-            return say(_board(call.node, device))
-        return say(f"Error parameter of -t\n{_USAGE}", exit_code=1)
+        part = {"health": _health, "board": _board}.get(options.get("-t", ""))
+        if part is None:
+            return say(f"Error parameter of -t\n{_USAGE}", exit_code=1)
+        return say(part(call.node, device))
 
 
 def _dies(node: SimNode) -> int:
@@ -88,7 +87,11 @@ def table(node: SimNode, container: str | None) -> str:
         used = 3400 + 3 * i + sum(u["memory_mb"] for u in users if u["npu"] == i)
         health = "Alarm" if spec.has("npu-unhealthy", name, i) else "OK"
         power = "-" if chip else f"{92.0 + i:.1f}"
-        main = f"0           {used:<5}/ {spec.chip.hbm_mb}" if duo else f"0           0    / 0          {used:<5}/ {spec.chip.hbm_mb}"
+        main = (
+            f"0           {used:<5}/ {spec.chip.hbm_mb}"
+            if duo
+            else f"0           0    / 0          {used:<5}/ {spec.chip.hbm_mb}"
+        )
         rows += [
             _row(f"{card:<6}{spec.chip.name}", health, f"{power:<12}{36 + i % 8:<18}0    / 0"),
             _row(f"{chip:<6}{i if column else ''}", _bus(i), main),
@@ -126,13 +129,15 @@ def _process_part(present: tuple[int, ...], dies: int, users: list[dict[str, Any
 
 def _users(node: SimNode, container: str | None) -> list[dict[str, Any]]:
     """Who is on the chips. Inside a container the driver shows only the container's own."""
-    rows: list[dict[str, Any]] = list(node.state.read()["npu_processes"].get(node.name, ()))
+    data = node.state.read()
+    known = data["processes"].get(node.name, {})
+    rows: list[dict[str, Any]] = [
+        r for r in data["npu_processes"].get(node.name, ()) if str(r["pid"]) not in known or lives(known[str(r["pid"])])
+    ]
     if container is not None:
-        processes = node.state.read()["processes"].get(node.name, {})
-        return [r for r in rows if processes.get(str(r["pid"]), {}).get("container") == container]
-    for i in node.spec.faulty_devices("foreign-process", node.name):
-        rows.append({"npu": i, "pid": 55115 + i, "name": "python", "memory_mb": 30784})
-    return rows
+        return [r for r in rows if known.get(str(r["pid"]), {}).get("container") == container]
+    foreign = node.spec.faulty_devices("foreign-process", node.name)
+    return rows + [{"npu": i, "pid": 55115 + i, "name": "python", "memory_mb": 30784} for i in foreign]
 
 
 def _fields(*pairs: tuple[str, object]) -> str:

@@ -12,6 +12,9 @@ from typing import Any
 
 from hakuna.simulator.state import Data, section
 
+#: A process as the state keeps it; see :func:`start` for what it holds.
+Process = dict[str, Any]
+
 
 def next_pid(data: Data) -> int:
     """A process id that was never given before on this cluster."""
@@ -53,14 +56,21 @@ def start(
     return pid
 
 
-def of_node(data: Data, node: str) -> list[dict[str, Any]]:
-    """The node's processes, oldest first."""
-    return list(data["processes"].get(node, {}).values())
+def of_node(data: Data, node: str) -> list[Process]:
+    """The node's processes that live, oldest first."""
+    return [p for p in data["processes"].get(node, {}).values() if lives(p)]
 
 
-def find(data: Data, node: str, pid: int) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = data["processes"].get(node, {}).get(str(pid))
-    return found
+def find(data: Data, node: str, pid: int) -> Process | None:
+    """A process that lives, by its id."""
+    found: Process | None = data["processes"].get(node, {}).get(str(pid))
+    return found if found is not None and lives(found) else None
+
+
+def lives(process: Process) -> bool:
+    """Whether it still runs: what stands for a real process ends with it."""
+    real = process.get("real_pid")
+    return not real or real_start(real) == process.get("real_start")
 
 
 def end(data: Data, node: str, pid: int, *, signal: int = signals.SIGTERM) -> bool:
@@ -94,7 +104,7 @@ def end_real(pid: int, started: int, signal: int = signals.SIGTERM) -> bool:
 
 
 def real_start(pid: int) -> int | None:
-    """Field 22 of /proc/PID/stat, or None when there is no such process.
+    """Field 22 of /proc/PID/stat, or None when there is no such process or it is only waiting to be reaped.
 
     Counted from the last ")", as the process's name may hold anything.
     """
@@ -102,4 +112,5 @@ def real_start(pid: int) -> int | None:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    return int(text.rpartition(")")[2].split()[19])
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])

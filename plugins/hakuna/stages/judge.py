@@ -17,7 +17,7 @@ from hakuna.judgement.findings import REACH, Findings, SkipCheck, blocked, concl
 from hakuna.judgement.rules import BOOK, Rule
 from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import Cause, CheckResult, Summary, Verdict
-from hakuna.probes.reading import CONSULTED, UnreadableError
+from hakuna.probes.reading import CONSULTED, UnparsedError, UnreadableError
 from hakuna.stages.run import Run, StageBlocked
 
 #: The fixture that carries each stage's facts.
@@ -67,6 +67,8 @@ class Judge:
             return result
         except UnreadableError:
             pass  # the reading is among the consulted ones: conclude() hears of it there
+        except UnparsedError as error:
+            findings.unparsed(str(error))
         except AssertionError as error:
             findings.fail_plainly(str(error) or "assertion failed")
         except Exception as error:  # noqa: BLE001  # a fault of the check must become an ERROR, whatever it is
@@ -107,7 +109,11 @@ class Judge:
             return {}  # needs in a circle: judged without each other
         self._running.append(rule.code)
         try:
-            wanted = [c for c in (*rule.needs, *REACH) if c in BOOK and c != rule.code]
+            wanted = [
+                c
+                for c in (*rule.needs, *REACH)
+                if c in BOOK and c != rule.code and BOOK[c].stage.order <= rule.stage.order
+            ]
             return {c: self.result(c) for c in wanted if rule.code not in BOOK[c].needs}
         finally:
             self._running.pop()

@@ -200,8 +200,7 @@ class Decoder:
     """Reads the stream of one batch, in pieces of any size.
 
     ``begun``: the script started. ``ended``: the end mark was read, nothing more will come. ``problem``: the
-    script's own words when the node could not run it or keep output (empty: none). ``noise`` is the start of what was
-    printed before the script began (login messages, a refusing shell).
+    script's own words when the node could not run it or keep output (empty: none).
     """
 
     def __init__(self, batch: Batch, nonce: str) -> None:
@@ -217,7 +216,7 @@ class Decoder:
         self.begun = False
         self.ended = False
         self.problem = ""
-        self.noise = b""
+        self._noise = b""
 
     def feed(self, data: bytes) -> None:
         """Take the next piece of the stream."""
@@ -247,8 +246,8 @@ class Decoder:
         return True
 
     def _skip(self, count: int) -> None:
-        if not self.begun and len(self.noise) < _MAX_LINE * 10:
-            self.noise += bytes(self._buffer[: min(count, _MAX_LINE * 10)])
+        if not self.begun and len(self._noise) < _MAX_LINE * 10:
+            self._noise += bytes(self._buffer[: min(count, _MAX_LINE * 10)])
         del self._buffer[:count]
 
     def _read(self, line: str) -> None:
@@ -327,6 +326,11 @@ class Decoder:
             if data.endswith(self._pad[:size]):
                 return data[:-size]
         return data
+
+    @property
+    def noise(self) -> bytes:
+        """What was printed before the script began, bounded."""
+        return self._noise if self.begun else self._noise + bytes(self._buffer[: _MAX_LINE * 10])
 
     @property
     def complete(self) -> bool:

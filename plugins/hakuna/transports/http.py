@@ -145,7 +145,8 @@ def words(error: BaseException, deadline: float) -> str:
         inner = found
         nested = [a for a in found.args if isinstance(a, BaseException)]
         found = getattr(found, "reason", None) if isinstance(getattr(found, "reason", None), BaseException) else None
-        found = found or inner.__cause__ or (nested[0] if nested else None) or inner.__context__
+        found = found or inner.__cause__ or (nested[0] if nested else None)
+        found = found or (None if inner.__suppress_context__ else inner.__context__)
     if isinstance(inner, ConnectionRefusedError):
         return "refused: " + (str(inner) if inner.errno is None else "nothing listens on that port")
     if isinstance(inner, socket.gaierror):
@@ -154,6 +155,8 @@ def words(error: BaseException, deadline: float) -> str:
         return f"timeout: no answer within {deadline:g} s"
     if isinstance(inner, (ConnectionResetError, BrokenPipeError)):
         return "connection broken: the service closed it before the answer's end"
+    if type(inner) is OSError and inner.errno is None:
+        return str(inner)  # a dialler's own words
     return f"{type(inner).__name__}: {inner}"[:300]
 
 

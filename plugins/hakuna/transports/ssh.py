@@ -103,7 +103,8 @@ class _Host:
                 except (SSHException, EOFError, OSError) as error:
                     # Nothing has been sent yet: the connection had died since its last use, another one may do.
                     words = str(error) or type(error).__name__
-                    self.drop(connection)
+                    if not connection.is_connected:
+                        self.drop(connection)
                 time.sleep(pause)
             if self._sessions <= 0:
                 break  # otherwise a batch of our own holds the session, and it ends within its limit
@@ -245,8 +246,10 @@ class SshTransport:
         alive = connection.is_connected
         # What still runs on the node ends when its next sign of life can not be written.
         channel.close()
-        if reason or not alive or status < 0:
+        if reason or not alive:
             host.drop(connection)
+        if status >= 0 and alive and not decoder.begun:
+            delivered = False  # a shell ended, and it was not the script's: that one begins with its mark
         return delivered, _cut_trouble(name, reason, decoder, status if alive else -1, bytes(stderr), limit)
 
     def _read(self, channel: paramiko.Channel, decoder: Decoder, stderr: bytearray, end: float) -> str:

@@ -105,7 +105,10 @@ class Connector:
         settings = connection.ssh_config
         if not hops and settings.get("proxyjump", "none") != "none":
             hops = tuple(h.strip() for h in settings["proxyjump"].split(",") if h.strip())
-            hops = () if _split_hop(hops[0])[1] == connection.host else hops
+            _, first, first_port = _split_hop(hops[0])
+            # A pattern that covers the jump host too: it is not reached through itself.
+            if (first, first_port or 22) == (connection.host, int(connection.port)):
+                hops = ()
         ramp = self._ramp((hops, connection.host, connection.port))
         last = ""
         for pause in pauses(self._patience):

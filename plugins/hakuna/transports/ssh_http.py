@@ -33,11 +33,11 @@ def tunnel(connect: Callable[[], fabric.Connection], port: int, timeout: float) 
         transport = connect().transport
         channel = transport.open_channel("direct-tcpip", ("127.0.0.1", port), ("127.0.0.1", 0), timeout=timeout)
     except SshTroubleError as error:
-        raise OSError(error.trouble.detail) from error
+        raise OSError(error.trouble.detail) from None  # these words are the ones to show
     except ChannelException as error:
         if error.code == 1:
-            raise OSError("sshd forbids forwarding (AllowTcpForwarding, PermitOpen)") from error
-        raise ConnectionRefusedError(f"nothing listens on 127.0.0.1:{port} of the node ({error.text})") from error
+            raise OSError("sshd forbids forwarding (AllowTcpForwarding, PermitOpen)") from None
+        raise ConnectionRefusedError(f"nothing listens on 127.0.0.1:{port} of the node ({error.text})") from None
     except (SSHException, EOFError) as error:
         raise OSError(f"the ssh connection failed: {error}") from error
     near, far = socket.socketpair()

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""hakuna-collective BYTES...: an all-reduce over all NPUs of the Ray cluster, one actor per NPU, checked element by element.
+"""hakuna-collective BYTES...: an all-reduce over all NPUs of the Ray cluster, checked element by element.
 
-Backends, the first that every rank has: hccl (torch with torch_npu), gloo (torch), ray-numpy (a ring whose pieces
-travel through Ray's object store). ``gbps`` is the tensor's size over the slowest rank's time, in Gbit/s.
+Every NPU that Ray offers gets one actor, which is one rank. Backends, the first that every rank has: hccl (torch with
+torch_npu), gloo (torch), ray-numpy (a ring whose pieces travel through Ray's object store). ``gbps`` is the tensor's
+size over the slowest rank's time, in Gbit/s.
 """
 
 from __future__ import annotations
 
-import datetime
 import importlib
 import json
 import os
 import socket
 import sys
 import time
+from datetime import timedelta
 from typing import Any
 
 ORDER = ("ray-numpy", "gloo", "hccl")
@@ -57,7 +58,7 @@ class Rank:
             init_method="tcp://%s:%d" % (where, port),  # noqa: UP031
             rank=self.rank,
             world_size=self.world,
-            timeout=datetime.timedelta(seconds=LIMIT),
+            timeout=timedelta(seconds=LIMIT),
         )
 
     def reduce(self, backend: str, size: int) -> tuple[float, bool]:
@@ -115,7 +116,7 @@ def ring(ray: Any, actors: list[Any], size: int) -> tuple[int, float, list[int]]
     for add in (True, False):
         for step in range(world - 1):
             pieces = [(r - step + (0 if add else 1)) % world for r in range(world)]
-            given = [a.piece.remote(n) for a, n in zip(actors, pieces)]
+            given = [a.piece.remote(n) for a, n in zip(actors, pieces)]  # noqa: B905  # Python 3.8 has no strict
             taken = [actors[(r + 1) % world].take.remote(pieces[r], given[r], add) for r in range(world)]
             ray.get(taken, timeout=LIMIT)
     seconds = time.perf_counter() - begun
@@ -166,7 +167,7 @@ def main(sizes: list[int]) -> dict[str, Any]:
         ray.kill(actor)
     ranks = [
         {"rank": r, "node_ip": n["NodeManagerAddress"], "device": a["device"]}
-        for r, ((n, _), a) in enumerate(zip(places, abouts))
+        for r, ((n, _), a) in enumerate(zip(places, abouts))  # noqa: B905  # Python 3.8 has no strict
     ]
     return {"backend": backend, "world_size": len(places), "ranks": ranks, "rounds": rounds}
 

@@ -33,7 +33,7 @@ def main(model_path: str, tp: str, prompt: str, mode: str = "eager") -> None:
 if __name__ == "__main__":
     try:
         main(*sys.argv[2:])
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever it is, the controller reports it
         traceback.print_exc()
         cause: BaseException = error
         while cause.__cause__ is not None:

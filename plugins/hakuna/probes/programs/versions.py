@@ -13,12 +13,10 @@ NAMES = ("lmdeploy", "ray", "torch", "torch-npu", "dlinfer-ascend", "transformer
 
 def version(name: str) -> str | None:
     """The installed version of a package, or None."""
-    for spelling in (name, name.replace("-", "_")):
-        try:
-            return metadata.version(spelling)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node scripts that look for processes, end them, and write and remove files."""
+
+from __future__ import annotations
+
+import re
+import signal as signals
+
+from hakuna.simulator import processes
+from hakuna.simulator.containers import host_path
+from hakuna.simulator.files import nofile
+from hakuna.simulator.table_faults import rewritten
+from hakuna.simulator.tools import Call, Result, Tool, say, script
+
+_LABEL = "HAKUNA_RUN="
+_SHOWN = re.compile(
+    r"^(GLOO_|TP_SOCKET|HCCL_|RAY_|ASCEND_|RANK_TABLE|LMDEPLOY_|HAKUNA_|PYTORCH_NPU|LD_PRELOAD|OMP_NUM)"
+)
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
+
+
+@script("hakuna-procs")
+class Procs(Tool):
+    """Processes by their arguments or label. Inside a container only its own are seen."""
+
+    def run(self, call: Call) -> Result:
+        patterns = call.argv[1:]
+        found = [
+            p
+            for p in processes.of_node(call.node.state.read(), call.node.name)
+            if call.container in (None, p["container"]) and any(_matches(p, q) for q in patterns)
+        ]
+        rows: list[str] = []
+        for p in found:
+            rows.append(f"process {p['pid']} {p['start']} {p['ppid']}")
+            rows += [f"arg {_line(a)}" for a in p["argv"]]
+            rows += [
+                f"env {name}={_line(value)}"
+                for name, value in p["env"].items()
+                if _SHOWN.match(name) and not _SECRET.search(name)
+            ]
+            limit = p.get("nofile", nofile(call.node, inside=p["container"] is not None))
+            rows += [f"limit nofile {limit}", "end"]
+        rows.append(f"procs-end {len(found)}")
+        return say("\n".join(rows) + "\n")
+
+
+def _matches(process: processes.Process, pattern: str) -> bool:
+    if pattern.startswith(_LABEL):
+        return any(f"{name}={value}".startswith(pattern) for name, value in process["env"].items())
+    return pattern in "\n".join(_line(a) for a in process["argv"])
+
+
+def _line(text: str) -> str:
+    return text.replace("\n", " ")
+
+
+@script("hakuna-alive")
+class Alive(Tool):
+    def run(self, call: Call) -> Result:
+        found = processes.find(call.node.state.read(), call.node.name, int(call.argv[1]))
+        return say("alive\n" if found else "gone\n")
+
+
+@script("hakuna-kill")
+class Kill(Tool):
+    """``hakuna-kill RUN SIGNAL PID...``: only processes that carry the run's label are ended."""
+
+    def run(self, call: Call) -> Result:
+        _, run, name, *pids = call.argv
+        signal = getattr(signals, f"SIG{name.removeprefix('SIG')}", signals.SIGTERM)
+        rows: list[str] = []
+        with call.node.state.transaction() as data:
+            for word in pids:
+                process = processes.find(data, call.node.name, int(word))
+                if process is None:
+                    rows.append(f"gone {word}")
+                elif process["env"].get("HAKUNA_RUN") != run:
+                    rows.append(f"foreign {word}")
+                else:
+                    processes.end(data, call.node.name, int(word), signal=signal)
+                    rows.append(f"killed {word}")
+        return say("\n".join([*rows, "kill-end"]) + "\n")
+
+
+@script("hakuna-write")
+class Write(Tool):
+    """``hakuna-write PATH``. On the rank table's path a site's own script may write something else (a fault)."""
+
+    def run(self, call: Call) -> Result:
+        path = call.argv[1]
+        content = call.stdin
+        if path == call.node.inventory.rank_table.path:
+            content = rewritten(call.node.spec, call.node.name, content)
+        call.node.write(path, content, call.container)
+        return say(f"wrote {path} {len(call.stdin)}\n")
+
+
+@script("hakuna-remove")
+class Remove(Tool):
+    def run(self, call: Call) -> Result:
+        rows: list[str] = []
+        with call.node.state.transaction():
+            for path in call.argv[1:]:
+                if call.node.remove(path, call.container):
+                    rows.append(f"removed {path}")
+                elif host_path(call.node, path, call.container) and call.node.file(path, call.container) is not None:
+                    rows.append(f"left {path}")
+                else:
+                    rows.append(f"absent {path}")
+        return say("\n".join([*rows, "remove-end"]) + "\n")

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated Python programs: versions, Ray's nodes, the collective, and ``pipeline``."""
+
+from __future__ import annotations
+
+import json
+
+from hakuna.simulator import lmdeploy_server_text as text
+from hakuna.simulator.lmdeploy import make_plan
+from hakuna.simulator.lmdeploy_server_wire import Release
+from hakuna.simulator.lmdeploy_story import tell
+from hakuna.simulator.ray import PYTHON
+from hakuna.simulator.ray_cluster import NOT_RUNNING, RayCluster, cluster_at, local
+from hakuna.simulator.tools import Call, Result, Tool, program, say
+
+#: An all-reduce over RoCE: seconds that any round takes, and the bandwidth that long ones reach in Gbit/s.
+LATENCY = 6e-5
+BANDWIDTH = 152.0
+_FLOAT = 4
+_TRANSFORMERS = {11: "4.56.2", 12: "4.57.3", 13: "4.57.6"}
+_DLINFER = {11: "0.2.6", 12: "0.2.7", 13: "0.2.7"}
+
+
+def _json(answer: object) -> Result:
+    failed = isinstance(answer, dict) and "error" in answer
+    return say("\n" + json.dumps(answer) + "\n", exit_code=1 if failed else 0)
+
+
+@program("hakuna-versions")
+class Versions(Tool):
+    def run(self, call: Call) -> Result:
+        simulation = call.node.inventory.simulation
+        minor = Release(simulation.lmdeploy_version).number[1]
+        packages = {
+            "lmdeploy": simulation.lmdeploy_version,
+            "ray": simulation.ray_version,
+            "torch": "2.8.0",
+            "torch-npu": "2.8.0",
+            "dlinfer-ascend": _DLINFER.get(minor, "0.2.8"),
+            "transformers": _TRANSFORMERS.get(minor, "4.57.6"),
+        }
+        return _json({"python": PYTHON, "packages": packages})
+
+
+def find_cluster(call: Call) -> RayCluster | str:
+    """The cluster that ``ray.init(address="auto")`` joins here, or the words of its error."""
+    data = call.node.state.read()
+    address = local(call, data)
+    if not address:
+        return f"ConnectionError: {NOT_RUNNING}"
+    found = cluster_at(call, data, address)
+    if found is None:
+        return (
+            f"RuntimeError: Failed to connect to GCS at address {address} within 5 seconds. Check that (1) Ray GCS with "
+            "matching version started successfully at the specified address, and (2) there is no firewall setting "
+            "preventing access."
+        )
+    return found
+
+
+@program("hakuna-ray-nodes")
+class RayNodes(Tool):
+    def run(self, call: Call) -> Result:
+        cluster = find_cluster(call)
+        if isinstance(cluster, str):
+            return _json({"error": cluster})
+        nodes = [
+            {"id": m.id, "alive": True, "address": m.address, "hostname": m.hostname, "resources": dict(m.resources)}
+            for m in cluster.members
+        ]
+        ray = call.node.inventory.simulation.ray_version
+        return _json({"ray": ray, "python": PYTHON, "gcs": cluster.address, "nodes": nodes})
+
+
+@program("hakuna-collective")
+class Collective(Tool):
+    """One all-reduce per size over all NPUs that the cluster has; every sum is right."""
+
+    def run(self, call: Call) -> Result:
+        cluster = find_cluster(call)
+        if isinstance(cluster, str):
+            return _json({"error": cluster})
+        members = sorted(cluster.members, key=lambda m: (m.node != call.node.name, m.address))
+        ranks = []
+        for member in members:
+            ids = call.node.spec.present_devices(member.node)
+            for index in range(member.npus):
+                device = ids[index] if index < len(ids) else index
+                ranks.append({"rank": len(ranks), "node_ip": member.address, "device": device})
+        if not ranks:
+            return _json({"error": "RuntimeError: the Ray cluster offers no NPU"})
+        if cluster.free_npus < len(ranks):
+            return _json({"error": "GetTimeoutError: Get timed out: some object(s) not ready."})
+        rounds = [_round(int(word)) for word in call.argv[1:]]
+        return _json({"backend": "hccl", "world_size": len(ranks), "ranks": ranks, "rounds": rounds})
+
+
+def _round(size: int) -> dict[str, object]:
+    count = max(_FLOAT, size // _FLOAT * _FLOAT)
+    bits = count * 8 / 1e9
+    seconds = LATENCY + bits / BANDWIDTH
+    return {"bytes": count, "seconds": round(seconds, 6), "gbps": round(bits / seconds, 4), "wrong_ranks": []}
+
+
+@program("hakuna-pipeline")
+class Pipeline(Tool):
+    """``hakuna-pipeline MODEL TP PROMPT [graph]``."""
+
+    def run(self, call: Call) -> Result:
+        if len(call.argv) not in (4, 5) or not call.argv[2].isdigit():
+            return _json({"error": "TypeError: main() takes MODEL, TP and PROMPT"})
+        model, tp, prompt = call.argv[1:4]
+        with call.node.state.transaction() as data:
+            plan = make_plan(call, data, model=model, tp=int(tp))
+        story = tell(plan)
+        if story.ending == "hang":
+            return Result(0, story.text().encode(), timed_out=True)
+        if story.ending == "exit":
+            causes = [line for _, line in story.lines if "Error: " in line and "RPCServerDead" not in line]
+            error = causes[-1] if causes else story.lines[-1][1]
+            return say("\n" + json.dumps({"error": error}) + "\n", story.text(), 1)
+        spec = call.node.spec
+        made = text.generate(
+            prompt, call.node.inventory.simulation.lmdeploy_version, garbage=spec.has("garbage-generation")
+        )
+        answer = {
+            "text": made.text,
+            "seconds": round(0.02 * len(made.pieces), 4),
+            "input_tokens": len(text.split_tokens(prompt)),
+            "output_tokens": len(made.pieces),
+        }
+        return say("\n" + json.dumps(answer) + "\n", story.text())
