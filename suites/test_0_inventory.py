@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stage 0, the inventory itself: settings that contradict each other, the guide, or the LMDeploy release."""
 
-from hakuna.judgement.versions import EagerDemand
-
 from hakuna import Where, rule
 from hakuna.judgement import versions
 from hakuna.judgement.hccl_variables import hccl_variable_problem
 from hakuna.judgement.sizes import size_in_gib
+from hakuna.judgement.versions import EagerDemand
 
 
 @rule("INV001", guide="4.1")

@@ -3,7 +3,7 @@
 
 from hakuna import Where, rule
 from hakuna.evidence import Trouble
-from hakuna.stages.host import ports_of
+from hakuna.stages.host import TOOLS, ports_of
 
 # --- can every node be reached? ---------------------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ def test_no_other_run_holds_a_node(hosts, findings):
             findings.fail(node, expected="a free node", observed=lease.holder, expires=lease.until)
 
 
-@rule("HST106", guide="2.4")
+@rule("HST106", guide="2.4", needs=("HST120",))
 def test_nothing_of_another_run_is_left(hosts, findings):
     """Containers and processes of an earlier run hold devices and ports; whose they are stands in their label.
 
@@ -197,7 +197,7 @@ def test_the_ascend_tools_are_there(hosts, findings):
     Fix: install the Ascend driver on {node} (it brings both)
     """
     for node, tools in hosts.tools:
-        missing = sorted(name for name, path in tools.items() if path is None)
+        missing = [name for name in TOOLS if tools.get(name) is None]
         if missing:
             findings.fail(node, expected="hccn_tool and npu-smi", observed=f"{', '.join(missing)} not found")
 
@@ -244,7 +244,7 @@ def test_driver_and_firmware_fit_each_other(hosts, findings):
             findings.fail(device, expected="OK", observed=board.compatibility, software=board.software)
 
 
-@rule("HST117", guide="1")
+@rule("HST117", guide="1", needs=("HST114",))
 def test_the_device_nodes_exist(hosts, inventory, findings):
     """The guide hands /dev/davinci0 to /dev/davinci7 and the control nodes to the container.
 

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stage 2, the devices' own network: addresses, links, and whether every device reaches every other (guide, 5.1)."""
 
+from hakuna import Where, rule
 from hakuna.judgement.mesh_blame import blame, losses
 from hakuna.probes.hccn import HealthStatus
-
-from hakuna import Where, rule
 
 # --- addresses --------------------------------------------------------------------------------------------------------
 
 
-@rule("NET201", guide="5.1", needs=("HST113",))
+@rule("NET201", guide="5.1", needs=("HST113", "HST114"))
 def test_every_device_has_an_address(network, findings):
     """Across machines HCCL talks from device to device over RoCE: a device without an IP cannot take part.
 
@@ -75,7 +74,7 @@ def test_hccn_conf_says_what_is_live(network, findings):
             findings.fail(device, expected=address.ip, observed=f"address_{device.device}={written} in /etc/hccn.conf")
 
 
-@rule("NET206", guide="5.1", needs=("NET201",))
+@rule("NET206", guide="5.1", needs=("NET201", "NET203"))
 def test_netmasks_are_equal(network, findings):
     """A wrong netmask makes a device believe that its peers are next door, or far away: pings fail one way.
 

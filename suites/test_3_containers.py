@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stage 3, the containers: the guide's ``docker run``, read back from both sides (guide, section 1)."""
 
-from hakuna.probes.containers import asked_mounts
-
 from hakuna import rule
 from hakuna.judgement.sizes import size_in_bytes
+from hakuna.probes.containers import asked_mounts
+from hakuna.stages.container import INSIDE_TOOLS
 
 
 @rule("CTR300")
@@ -91,7 +91,7 @@ def test_the_ascend_tools_work_inside(containers, findings):
     Source: gpustack/runtime #28; vllm-ascend #2698
     """
     for node, tools in containers.tools:
-        missing = sorted(n for n, path in tools.items() if path is None)
+        missing = [name for name in INSIDE_TOOLS if tools.get(name) is None]
         if missing:
             findings.fail(node, expected="npu-smi, hccn_tool, ray, lmdeploy", observed=f"no {', '.join(missing)}")
     for _node, info in containers.npu_info:

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stage 7, eager mode: the guide's one hard restriction, read from the process that really runs (guide, 0 and 4)."""
 
+from hakuna import rule
 from hakuna.judgement.versions import EagerDemand
 
-from hakuna import rule
 
-
-@rule("SRV703", guide="0, 4.1, 4.2", needs=("SRV701",))
+@rule("SRV703", guide="0, 4.1, 4.2", rests_on=("SRV701",))
 def test_the_running_server_is_in_eager_mode(api_server, inventory, findings):
     """Across nodes the guide's releases work in eager mode only: without it the graph backend picks lccl, which cannot
     leave a machine ("rankSize [16] is invalid"), or hangs. LMDeploy itself never checks.

@@ -38,7 +38,7 @@ def test_the_server_becomes_ready(api_server, inventory, findings):
         findings.fail(head, expected="an answering server", observed=observed, log=path)
 
 
-@rule("SRV702", guide="4.1", needs=("SRV701",))
+@rule("SRV702", guide="4.1", rests_on=("SRV701",))
 def test_the_arguments_are_the_ones_asked_for(api_server, inventory, findings):
     """What counts is what the running process was given: wrappers, aliases and old units change command lines.
 
@@ -62,7 +62,7 @@ def test_the_arguments_are_the_ones_asked_for(api_server, inventory, findings):
             findings.fail(head, expected=f"{name} {expected}", observed=observed, command=command)
 
 
-@rule("SRV704", guide="4.1", needs=("SRV701",))
+@rule("SRV704", guide="4.1", rests_on=("SRV701",))
 def test_every_device_has_one_worker(api_server, inventory, findings):
     """tp=16 means 16 workers, 8 on each node: two on one device, or all on the head, end out of memory.
 
@@ -87,7 +87,7 @@ def test_every_device_has_one_worker(api_server, inventory, findings):
                 findings.fail(Where(node.node, npu), expected="one worker", observed=used.count(npu), variable="ranks")
 
 
-@rule("SRV705", guide="3, 4.1", needs=("SRV701",))
+@rule("SRV705", guide="3, 4.1", rests_on=("SRV701",))
 def test_the_server_knows_the_rank_table(api_server, rank_table, inventory, findings):
     """Up to 0.14.0 it is the serving process that reads ASCEND_RANK_TABLE_FILE_PATH; without it two nodes are taken for
     one.
@@ -106,7 +106,7 @@ def test_the_server_knows_the_rank_table(api_server, rank_table, inventory, find
             findings.fail(head, expected=path, observed=observed or "not set")
 
 
-@rule("SRV706", guide="2.1", needs=("SRV701",))
+@rule("SRV706", guide="2.1", rests_on=("SRV701",))
 def test_hccl_if_ip_does_not_leak_to_the_workers(api_server, inventory, findings):
     """From 0.15.0 LMDeploy forwards the serving shell's HCCL_IF_IP to all workers: those of other nodes then bind an
     address that they do not have.
@@ -127,7 +127,7 @@ def test_hccl_if_ip_does_not_leak_to_the_workers(api_server, inventory, findings
             findings.fail(inventory.model.head_node, expected="HCCL_IF_IP not set", observed=observed)
 
 
-@rule("SRV707", guide="4.1", needs=("SRV701",))
+@rule("SRV707", guide="4.1", rests_on=("SRV701",))
 def test_the_model_is_listed(api_server, inventory, findings):
     """Clients ask for the model by the id in /v1/models: --model-name, or else the path.
 
@@ -145,7 +145,7 @@ def test_the_model_is_listed(api_server, inventory, findings):
         findings.fail(head, expected=inventory.model.model_name, observed=ids)
 
 
-@rule("SRV708", guide="4.1", needs=("SRV701",))
+@rule("SRV708", guide="4.1", rests_on=("SRV701",))
 def test_the_server_says_it_is_healthy(api_server, inventory, findings):
     """From 0.14.0 /health speaks of the engine; before, 200 only means that the HTTP loop lives.
 
@@ -167,7 +167,7 @@ def test_the_server_says_it_is_healthy(api_server, inventory, findings):
             findings.fail(head, expected="healthy", observed=status)
 
 
-@rule("SRV709", guide="5", needs=("SRV701",), gates=False)
+@rule("SRV709", guide="5", rests_on=("SRV701",), gates=False)
 def test_the_log_is_free_of_hccl_errors(api_server, inventory, findings):
     """HCCL's codes in the log of a server that runs announce the next hang.
 

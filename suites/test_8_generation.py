@@ -22,7 +22,7 @@ def text_of(reading, parse, findings, head):
     return parsed
 
 
-@rule("GEN801", guide="4.1")
+@rule("GEN801", guide="4.1", rests_on=("SRV701",))
 def test_completions_answers(generation, inventory, findings):
     """The plainest door: a prompt in, text out.
 
@@ -35,7 +35,7 @@ def test_completions_answers(generation, inventory, findings):
         findings.note(f"{generation.prompt!r} -> {parsed.text.strip()!r}")
 
 
-@rule("GEN802", guide="4.1")
+@rule("GEN802", guide="4.1", rests_on=("SRV701",))
 def test_chat_answers(generation, inventory, findings):
     """The door that most clients use; it goes through the model's chat template.
 
@@ -46,7 +46,7 @@ def test_chat_answers(generation, inventory, findings):
     text_of(generation.chat, http.parse_chat, findings, inventory.model.head_node)
 
 
-@rule("GEN803", guide="4.1", needs=("GEN802", "GEN805", "GEN806"))
+@rule("GEN803", guide="4.1", rests_on=("GEN802", "GEN805", "GEN806"))
 def test_streaming_gives_the_same_answer(generation, inventory, findings):
     """A stream must hold the answer in pieces, end with [DONE], and say the same as the unstreamed one.
 
@@ -69,7 +69,7 @@ def test_streaming_gives_the_same_answer(generation, inventory, findings):
         findings.fail(head, expected=whole.text.strip(), observed=stream.text.strip())
 
 
-@rule("GEN804", guide="4.2", needs=("GEN805",))
+@rule("GEN804", guide="4.2", rests_on=("GEN805",))
 def test_pipeline_answers(generation, inventory, findings):
     """The guide's second way to use the deployment: pipeline() in Python, tp=16, eager mode.
 
@@ -87,7 +87,7 @@ def test_pipeline_answers(generation, inventory, findings):
         findings.fail(inventory.model.head_node, expected="an answer", observed=observed)
 
 
-@rule("GEN805", guide="4.1", needs=("GEN801", "GEN802"))
+@rule("GEN805", guide="4.1", rests_on=("GEN801", "GEN802"))
 def test_the_answer_is_not_garbage(generation, inventory, findings):
     """A lost rank, a broken collective or a wrong weight shard does not fail: it babbles.
 
@@ -105,7 +105,7 @@ def test_the_answer_is_not_garbage(generation, inventory, findings):
             findings.fail(head, expected="a sensible text", observed=f"{name}: {why}: {parse(answer).text[:80]!r}")
 
 
-@rule("GEN806", guide="4.1", needs=("GEN801", "GEN802", "GEN805"))
+@rule("GEN806", guide="4.1", rests_on=("GEN801", "GEN802", "GEN805"))
 def test_greedy_answers_are_the_same_each_time(generation, inventory, findings):
     """Greedy decoding has one answer: if it changes, ranks race or a device computes wrongly.
 
@@ -123,7 +123,7 @@ def test_greedy_answers_are_the_same_each_time(generation, inventory, findings):
             findings.fail(head, expected=a.text, observed=b.text)
 
 
-@rule("GEN807", guide="4.1", needs=("GEN801",), gates=False)
+@rule("GEN807", guide="4.1", rests_on=("GEN801",), gates=False)
 def test_bad_input_gets_an_error(generation, inventory, findings):
     """A server that answers 200, or dies, on bad input is not ready for users.
 
@@ -147,7 +147,7 @@ def test_bad_input_gets_an_error(generation, inventory, findings):
         findings.fail(head, expected="healthy after bad input", observed=observed)
 
 
-@rule("GEN808", needs=("GEN801",))
+@rule("GEN808", rests_on=("GEN801",))
 def test_the_api_key_is_demanded(generation, inventory, findings):
     """A key that is configured but not asked for protects nothing.
 
@@ -163,7 +163,7 @@ def test_the_api_key_is_demanded(generation, inventory, findings):
         findings.fail(inventory.model.head_node, expected="HTTP 401", observed=f"HTTP {status}")
 
 
-@rule("GEN809", guide="4.1", needs=("GEN801", "GEN803"), gates=False)
+@rule("GEN809", guide="4.1", rests_on=("GEN801", "GEN803"), gates=False)
 def test_the_first_token_comes_soon(generation, inventory, findings):
     """Time to first token is what users feel.
 
@@ -179,7 +179,7 @@ def test_the_first_token_comes_soon(generation, inventory, findings):
         findings.fail(inventory.model.head_node, expected=f"{limit:g} s", observed=observed)
 
 
-@rule("GEN810", guide="4.1", needs=("GEN801",), gates=False)
+@rule("GEN810", guide="4.1", rests_on=("GEN801",), gates=False)
 def test_tokens_come_fast_enough(generation, inventory, findings):
     """Throughput of a single request, as a figure to compare nights by.
 
@@ -196,7 +196,7 @@ def test_tokens_come_fast_enough(generation, inventory, findings):
         findings.fail(inventory.model.head_node, expected=f"{limit:g} per second", observed=f"{rate:.1f}")
 
 
-@rule("GEN811", guide="4.1", needs=("GEN801", "GEN805"))
+@rule("GEN811", guide="4.1", rests_on=("GEN801", "GEN805"))
 def test_the_answer_is_the_expected_one(generation, inventory, findings):
     """Where the right answer is known, nothing else proves as much.
 
@@ -214,7 +214,7 @@ def test_the_answer_is_the_expected_one(generation, inventory, findings):
         findings.fail(Where.cluster(), expected=f"... {expect.contains} ...", observed=text)
 
 
-@rule("GEN812", guide="4.1", needs=("GEN801",), gates=False)
+@rule("GEN812", guide="4.1", rests_on=("GEN801",), gates=False)
 def test_the_usage_adds_up(generation, inventory, findings):
     """Billing and quotas rest on usage; a prompt of zero tokens means a lost chat template.
 

@@ -49,6 +49,8 @@ def test_no_file_is_left(teardown, findings):
     Fix: on {node}: rm {observed}
     """
     attempted(teardown, findings)
+    if not teardown.files.readings:
+        findings.skip("the run wrote no file")
     for node, left in teardown.files:
         if left:
             findings.fail(node, expected="none", observed=" ".join(left))

@@ -21,7 +21,7 @@ def make(code="NET299", needs=("NET207",)):
 
     return Rule(
         code, Stage.of_code(code), "something", "Why.", "Judged so.", "do {node} {device_id} {expected}", "", "",
-        needs, True, test_something,
+        needs, (), True, test_something,
     )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def test_a_failure_keeps_its_place_its_words_and_its_evidence():
 def test_braces_that_nobody_fills_stay():
     findings = Findings(make())
     findings.fail(DEVICE, fix="docker ps --format {{json}} {name}", name="x")
-    assert findings.raw[0].fix == "docker ps --format {json} x"
+    assert findings.raw[0].fix == "docker ps --format {{json}} x"
 
 
 @pytest.mark.parametrize("place", [DEVICE, NODE, Where.cluster()])

@@ -68,7 +68,9 @@ def test_the_first_failure_ends_it_with_x_and_all_is_taken_down(tmp_path):
 
 def test_last_failed_runs_what_was_red(tmp_path):
     cache = f"cache_dir={tmp_path / 'cache'}"
-    first = pytest_session(tmp_path, "-p", "cacheprovider", "-o", cache, MOCKED, "--fault", "tls-differs", "--preflight")
+    first = pytest_session(
+        tmp_path, "-p", "cacheprovider", "-o", cache, MOCKED, "--fault", "tls-differs", "--preflight"
+    )
     assert first.code == 1
     second = pytest_session(tmp_path, "-p", "cacheprovider", "-o", cache, MOCKED, "--preflight", "--lf")
     assert second.code == 0, second.text

@@ -87,9 +87,7 @@ class Sshd:
     @property
     def fingerprint(self) -> str:
         """The host key's, as ssh-keygen says it ("SHA256:...")."""
-        done = subprocess.run(
-            ["ssh-keygen", "-lf", f"{self.host_key}.pub"], check=True, capture_output=True, text=True
-        )
+        done = subprocess.run(["ssh-keygen", "-lf", f"{self.host_key}.pub"], check=True, capture_output=True, text=True)
         return done.stdout.split()[1]
 
     def trust(self, *others: Sshd) -> None:
@@ -99,12 +97,23 @@ class Sshd:
 
     def ssh(self, **more: object) -> dict[str, object]:
         """The ``ssh`` part of an inventory's node that logs in here."""
-        settings = {"user": self.user, "port": self.port, "key": str(self.user_key), "known_hosts": str(self.known_hosts)}
+        settings = {
+            "user": self.user,
+            "port": self.port,
+            "key": str(self.user_key),
+            "known_hosts": str(self.known_hosts),
+        }
         return {**settings, **more}
 
     def node(self, name: str = "node-a", **more: object) -> dict[str, object]:
         """A node of an inventory that is this server; ``more`` goes into its ``ssh`` part."""
-        return {"name": name, "address": "127.0.0.1", "node_ip": "127.0.0.1", "interface": "lo", "ssh": self.ssh(**more)}
+        return {
+            "name": name,
+            "address": "127.0.0.1",
+            "node_ip": "127.0.0.1",
+            "interface": "lo",
+            "ssh": self.ssh(**more),
+        }
 
     def start(self) -> Sshd:
         """Start it and wait until it takes connections."""
@@ -154,7 +163,7 @@ class Sshd:
         for pid in children:
             _kill(pid)
 
-    def __enter__(self) -> Sshd:
+    def __enter__(self) -> Sshd:  # noqa: PYI034  # typing.Self is not in Python 3.10
         return self.start()
 
     def __exit__(self, *_: object) -> None:

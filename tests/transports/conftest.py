@@ -13,10 +13,9 @@ import pytest
 # In importlib mode pytest puts no test folder on the path.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.sshd import MISSING, Sshd, keygen
-
 from hakuna.inventory.model import Inventory
 from hakuna.transports.ssh import SshTransport
+from support.sshd import MISSING, Sshd, keygen
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import subprocess
 
 import pytest
@@ -70,7 +71,7 @@ def test_how_the_stream_is_cut_into_pieces_does_not_matter(cuts: list[int]) -> N
     stream = recorded()
     points = sorted({0, len(stream), *(c for c in cuts if c < len(stream))})
     decoder = Decoder(BATCH, NONCE)
-    for start, stop in zip(points, points[1:], strict=False):
+    for start, stop in itertools.pairwise(points):
         decoder.feed(stream[start:stop])
     assert decoder.complete
     assert dict(decoder.outcomes()) == whole()

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sshd import Sshd, free_port
 
 from hakuna.evidence import Batch, Command, Ending, HttpRequest, Trouble
 from hakuna.inventory.model import Inventory
 from hakuna.transports.ssh import SshTransport
+from support.sshd import Sshd, free_port
 
 HELLO = Batch((Command("hello", ("echo", "hello")),))
 
@@ -43,7 +43,9 @@ def test_a_batch_goes_to_all_nodes_and_comes_back(sshd: Sshd, connect: Callable[
         assert before <= answer.sent <= answer.received <= time.time()
 
 
-def test_the_connection_is_kept_for_later_batches(make_sshd: Callable[..., Sshd], connect: Callable[..., SshTransport]) -> None:
+def test_the_connection_is_kept_for_later_batches(
+    make_sshd: Callable[..., Sshd], connect: Callable[..., SshTransport]
+) -> None:
     sshd = make_sshd()
     transport = connect(sshd.node())
     for _ in range(3):
@@ -59,7 +61,9 @@ def test_an_empty_batch_needs_no_connection(connect: Callable[..., SshTransport]
     assert answer.trouble is None
 
 
-def test_stand_ins_on_the_node_s_path_are_used(make_sshd: Callable[..., Sshd], connect: Callable[..., SshTransport], tmp_path: Path) -> None:
+def test_stand_ins_on_the_node_s_path_are_used(
+    make_sshd: Callable[..., Sshd], connect: Callable[..., SshTransport], tmp_path: Path
+) -> None:
     tools = tmp_path / "stand ins"
     tools.mkdir()
     for name in ("hccn_tool", "cat"):
@@ -92,7 +96,9 @@ def test_a_hundred_megabytes_do_not_travel(sshd: Sshd, connect: Callable[..., Ss
     assert received < 3_000_000
 
 
-def test_a_spawned_process_outlives_the_connection(sshd: Sshd, connect: Callable[..., SshTransport], tmp_path: Path) -> None:
+def test_a_spawned_process_outlives_the_connection(
+    sshd: Sshd, connect: Callable[..., SshTransport], tmp_path: Path
+) -> None:
     log = tmp_path / "log"
     transport = connect(sshd.node())
     spawn = Command("spawn", ("sh", "-c", "echo started; exec sleep 30"), spawn_log=str(log))
@@ -107,7 +113,9 @@ def test_a_spawned_process_outlives_the_connection(sshd: Sshd, connect: Callable
         subprocess.run(["kill", str(pid)], check=True)
 
 
-def test_login_noise_does_not_disturb(make_sshd: Callable[..., Sshd], connect: Callable[..., SshTransport], tmp_path: Path) -> None:
+def test_login_noise_does_not_disturb(
+    make_sshd: Callable[..., Sshd], connect: Callable[..., SshTransport], tmp_path: Path
+) -> None:
     (tmp_path / "banner").write_text("Authorized use only\n")
     # What a login shell's start-up files print comes before the script's own.
     sshd = make_sshd(f"Banner {tmp_path / 'banner'}", "ForceCommand echo noise; eval $SSH_ORIGINAL_COMMAND")
@@ -214,7 +222,11 @@ def test_importing_the_transport_imports_no_ssh_library() -> None:
         "print([n for n in ('fabric', 'paramiko', 'invoke', 'requests', 'urllib3') if n in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert done.stdout.strip() == "[]"
 
@@ -226,7 +238,9 @@ def test_a_name_that_is_no_node_s_is_the_caller_s_mistake() -> None:
     transport.close()
 
 
-def test_closing_ends_a_batch_under_way_as_cut(sshd: Sshd, connect: Callable[..., SshTransport], tmp_path: Path) -> None:
+def test_closing_ends_a_batch_under_way_as_cut(
+    sshd: Sshd, connect: Callable[..., SshTransport], tmp_path: Path
+) -> None:
     transport = connect(sshd.node())
     started = tmp_path / "started"
     batch = Batch((Command("x", ("sh", "-c", 'touch "$1"; exec sleep 60', "x", str(started)), deadline=100),))

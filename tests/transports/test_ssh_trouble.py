@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sshd import Sshd, free_port, keygen
 
 from hakuna.evidence import Batch, Command, Ending, NodeAnswer, NodeTrouble, Trouble
 from hakuna.transports import ssh
 from hakuna.transports.ssh import SshTransport
+from support.sshd import Sshd, free_port, keygen
 
 HELLO = Batch((Command("hello", ("echo", "hello")),))
 Connect = Callable[..., SshTransport]
@@ -51,7 +51,9 @@ def test_the_key_belongs_into_the_user_s_file_when_the_inventory_names_none(sshd
     assert trouble.fix.endswith(f"ssh-keyscan -p {sshd.port} 127.0.0.1 >> ~/.ssh/known_hosts")
 
 
-def test_a_changed_host_key_is_refused_whatever_the_inventory_accepts(sshd: Sshd, connect: Connect, tmp_path: Path) -> None:
+def test_a_changed_host_key_is_refused_whatever_the_inventory_accepts(
+    sshd: Sshd, connect: Connect, tmp_path: Path
+) -> None:
     other = keygen(tmp_path / "other")
     file = tmp_path / "known_hosts"
     file.write_text(f"[127.0.0.1]:{sshd.port} {Path(f'{other}.pub').read_text()}")
@@ -72,7 +74,9 @@ def test_a_revoked_host_key_is_refused(sshd: Sshd, connect: Connect, tmp_path: P
     assert "revoked" in trouble.detail
 
 
-def test_accept_unknown_takes_a_first_key_but_only_that_one(make_sshd: MakeSshd, connect: Connect, tmp_path: Path) -> None:
+def test_accept_unknown_takes_a_first_key_but_only_that_one(
+    make_sshd: MakeSshd, connect: Connect, tmp_path: Path
+) -> None:
     server = make_sshd()
     transport = connect(server.node(known_hosts=str(tmp_path / "none"), host_key="accept-unknown"))
     assert hello(transport).trouble is None
@@ -86,7 +90,9 @@ def test_accept_unknown_takes_a_first_key_but_only_that_one(make_sshd: MakeSshd,
     assert "has changed" in trouble.detail
 
 
-def test_a_refused_login_says_what_was_tried_and_is_not_tried_again(make_sshd: MakeSshd, connect: Connect, tmp_path: Path) -> None:
+def test_a_refused_login_says_what_was_tried_and_is_not_tried_again(
+    make_sshd: MakeSshd, connect: Connect, tmp_path: Path
+) -> None:
     server = make_sshd()
     stranger = keygen(tmp_path / "stranger")
     transport = connect(server.node(key=str(stranger)))
@@ -137,10 +143,13 @@ def blackhole() -> Iterator[int]:
             filler.close()
 
 
-def test_a_dead_host_costs_one_connect_timeout_for_the_whole_run(
-    blackhole: int, sshd: Sshd, connect: Connect
-) -> None:
-    dead = {"name": "dead", "address": "127.0.0.1", "node_ip": "127.0.0.1", "ssh": {"port": blackhole, "connect_timeout": 1}}
+def test_a_dead_host_costs_one_connect_timeout_for_the_whole_run(blackhole: int, sshd: Sshd, connect: Connect) -> None:
+    dead = {
+        "name": "dead",
+        "address": "127.0.0.1",
+        "node_ip": "127.0.0.1",
+        "ssh": {"port": blackhole, "connect_timeout": 1},
+    }
     transport = connect(sshd.node(), dead)
     start = time.monotonic()
     answers = transport.run("first", {"node-a": HELLO, "dead": HELLO})
@@ -212,7 +221,8 @@ def test_an_sshd_with_one_session_serves_batches_side_by_side(make_sshd: MakeSsh
     slow = Batch((Command("hello", ("sleep", "0.4")),))
     answers: list[NodeAnswer] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(transport.run("x", {"node-a": slow})["node-a"])) for _ in range(4)
+        threading.Thread(target=lambda: answers.append(transport.run("x", {"node-a": slow})["node-a"]))
+        for _ in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -236,7 +246,9 @@ def test_a_killed_sshd_keeps_what_had_reported(make_sshd: MakeSshd, connect: Con
     batch = Batch(
         (
             Command("quick", ("echo", "quick"), lane="a"),
-            Command("slow", ("sh", "-c", 'sleep 0.7; touch "$1"; exec sleep 60', "x", str(mark)), lane="a", deadline=100),
+            Command(
+                "slow", ("sh", "-c", 'sleep 0.7; touch "$1"; exec sleep 60', "x", str(mark)), lane="a", deadline=100
+            ),
             Command("later", ("echo", "later"), lane="a"),
         )
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,8 @@ from hakuna.judgement.rules import Rule
 from hakuna.judgement.verdict import Cause, CheckResult, Finding, Verdict, worst
 from hakuna.probes.reading import Consulted, Reading, ReadingState
 from hakuna.where import Where
+
+_BRACES = re.compile(r"\{([a-z_]+)\}")
 
 #: The rules that say why a node gave no answer; every check needs them without saying so.
 REACH = ("HST101", "HST102", "HST103", "HST104")
@@ -108,13 +111,9 @@ def show(value: object) -> str:
     return str(value)
 
 
-class _Names(dict[str, object]):
-    def __missing__(self, key: str) -> str:
-        return "{" + key + "}"
-
-
 def _fill(template: str, names: Mapping[str, object]) -> str:
-    return template.format_map(_Names(names)) if "{" in template else template
+    """Fill ``{name}``; braces that are none of ours (JSON, Go templates) stay as they are."""
+    return _BRACES.sub(lambda m: str(names.get(m.group(1), m.group(0))), template)
 
 
 def conclude(
@@ -173,14 +172,15 @@ class _Blocker:
 
 
 def _blockers(rule: Rule, others: Mapping[str, CheckResult]) -> Iterable[_Blocker]:
-    for code in (*rule.needs, *REACH):
+    for code in (*rule.rests_on, *rule.needs, *REACH):
         if code == rule.code or code not in others:
             continue
         for finding in others[code].findings:
+            where = Where.cluster() if code in rule.rests_on else finding.where
             if finding.verdict is Verdict.FAIL:
-                yield _Blocker(finding.where, (finding.cause,))
+                yield _Blocker(where, (finding.cause,))
             elif finding.verdict is Verdict.BLOCKED:
-                yield _Blocker(finding.where, finding.causes)
+                yield _Blocker(where, finding.causes)
 
 
 def _attributed(finding: Finding, blockers: list[_Blocker]) -> Finding:

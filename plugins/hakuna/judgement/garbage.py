@@ -14,35 +14,53 @@ MAX_ODD_SHARE = 0.3
 MAX_REPEAT_SHARE = 0.6
 MIN_WORDS = 8
 MAX_SCRIPTS = 4
-_COMMON = set(".,;:!?'\"()[]{}<>-–—…/\\*#`_=+%&@|~$^“”‘’、。，；：！？（）《》「」【】·")
+_ASCII = set(".,;:!?'\"()[]{}<>-/\\*#`_=+%&@|~$^")
+
+
+def _is_odd(character: str) -> bool:
+    """Neither letter, digit, blank nor punctuation of any script."""
+    if character.isalnum() or character.isspace() or character in _ASCII:
+        return False
+    return not unicodedata.category(character).startswith("P")
 
 
 def why_garbage(text: str) -> str:
     """Why ``text`` cannot be a model's sensible answer, in a few words; empty if nothing speaks against it."""
     stripped = text.strip()
+    reasons = (_bytes, _symbols, _repetition, _scripts)
     if not stripped:
         return "empty"
-    if "�" in stripped:
+    return next((why for reason in reasons if (why := reason(stripped))), "")
+
+
+def _bytes(text: str) -> str:
+    if "\ufffd" in text:
         return "undecodable bytes"
-    control = sum(unicodedata.category(c) in ("Cc", "Co", "Cn") and c not in "\n\r\t" for c in stripped)
-    if control:
+    if any(unicodedata.category(c) in ("Cc", "Co", "Cn") and c not in "\n\r\t" for c in text):
         return "control or unassigned characters"
-    words = stripped.split()
-    if len(stripped) < SHORT:
+    return ""
+
+
+def _symbols(text: str) -> str:
+    if len(text) < SHORT:
         return ""
-    odd = sum(not (c.isalnum() or c.isspace() or c in _COMMON) for c in stripped)
-    if odd > MAX_ODD_SHARE * len(stripped):
+    if sum(map(_is_odd, text)) > MAX_ODD_SHARE * len(text):
         return "mostly symbols"
-    if not any(c.isalpha() for c in stripped):
-        return "no letters"
+    return "" if any(c.isalpha() for c in text) else "no letters"
+
+
+def _repetition(text: str) -> str:
+    words = text.split()
     if len(words) >= MIN_WORDS:
         word, count = Counter(words).most_common(1)[0]
         if count > MAX_REPEAT_SHARE * len(words):
             return f"{word!r} over and over"
-    letters = [c for c in stripped if c.isalpha()]
-    if len(set(letters)) <= 2 < MIN_WORDS <= len(letters):  # noqa: PLR2004  # "aaaaaaaa", "abababab"
+    letters = [c for c in text if c.isalpha()]
+    if len(letters) >= MIN_WORDS and len(set(letters)) <= 2:  # noqa: PLR2004  # "aaaaaaaa", "abababab"
         return "one or two letters over and over"
-    scripts = {unicodedata.name(c, "?").partition(" ")[0] for c in letters}
-    if len(scripts) > MAX_SCRIPTS:
-        return f"{len(scripts)} scripts mixed"
     return ""
+
+
+def _scripts(text: str) -> str:
+    scripts = {unicodedata.name(c, "?").partition(" ")[0] for c in text if c.isalpha()}
+    return f"{len(scripts)} scripts mixed" if len(scripts) > MAX_SCRIPTS else ""

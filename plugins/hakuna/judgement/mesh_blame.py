@@ -76,13 +76,16 @@ class Blame:
 
 
 class PingCounts(Protocol):
-    """What is needed of a ping's fact."""
+    """What is needed of a ping's fact: packets, and the tool's word where it could not ping at all."""
 
     @property
     def sent(self) -> int: ...
 
     @property
     def received(self) -> int: ...
+
+    @property
+    def error(self) -> str: ...
 
 
 def losses(pings: Table[PingCounts], *, total: bool, limit: float = 0.0) -> dict[Pair, PairLoss]:
@@ -99,8 +102,9 @@ def losses(pings: Table[PingCounts], *, total: bool, limit: float = 0.0) -> dict
         if gone and not total:
             continue
         small = not gone and (total or (percent or 0.0) <= limit)
-        error = "nothing was sent" if percent is None else ""
-        matrix[where.source, where.target] = PairLoss(0.0 if small else percent, error, pings.readings[where].source)
+        error = (ping.error or "nothing was sent") if percent is None else ping.error
+        figure, words = (0.0, "") if small else (percent, error)
+        matrix[where.source, where.target] = PairLoss(figure, words, pings.readings[where].source)
     return matrix
 
 

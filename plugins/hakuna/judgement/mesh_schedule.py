@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which device pings which, and in which order, so that no device ever sends or receives two pings in one round.
 
-In the round of node shift ``s`` and rotation ``j``, device number ``i`` of node ``n`` pings device number ``(i + j) mod K``
-of node ``(n + s) mod N`` (K: the most devices that a node has). Each round is a one-to-one mapping, and the (N - 1) K
-rounds together hold every directed pair across nodes exactly once: the fewest rounds there can be, for any N.
+In the round of node shift ``s`` and rotation ``j``, device number ``i`` of node ``n`` pings device number
+``(i + j) mod K`` of node ``(n + s) mod N`` (K: the most devices that a node has). Each round is a one-to-one mapping,
+and the (N - 1) K rounds together hold every directed pair across nodes exactly once: the fewest rounds that there can
+be, for any N.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def faults(view: View, context: TableContext) -> Iterator[TableFault]:
     yield from _other_addresses(view)
     yield from _ports(view)
     yield from rank_faults(view)
-    if view.top.text("version") == "1.2":
+    if view.top.text("version") == "1.2" and context.chip in (None, Chip.ATLAS_800T_A3):
         yield from rank_table_pods.faults(view)
 
 
@@ -211,7 +211,10 @@ class _Addresses:
                 yield view.fault(FaultCode.DEVICE_IP_FAMILY, device.entry, "device_ip", message, expected, LIVE)
 
     def _stale(self, view: View, context: TableContext) -> Iterator[TableFault]:
+        ids = Counter((device.server.index, device.device_id) for device, _ in self.by_device)
         for device, found in self.by_device:
+            if ids[device.server.index, device.device_id] > 1:
+                continue  # which of the two has the wrong id is not known: DEVICE_ID_DUPLICATE says enough
             node_ip = _node_ip(device, view, context)
             live = (context.live or {}).get((node_ip, -1 if device.device_id is None else device.device_id))
             if live and found and not set(_addresses(live)) & set(found):

@@ -19,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., None])
 class Rule:
     """One rule. ``needs`` are the codes whose failure at the same place explains a failure here.
 
+    ``rests_on`` are those whose failure anywhere explains one here (without a server no node has workers).
     ``gates`` says whether a FAIL keeps later stages from being brought up.
     """
 
@@ -31,6 +32,7 @@ class Rule:
     source: str
     guide: str
     needs: tuple[str, ...]
+    rests_on: tuple[str, ...]
     gates: bool
     function: Callable[..., None]
 
@@ -87,7 +89,13 @@ BOOK = RuleBook()
 
 
 def rule(
-    code: str, *, guide: str = "", needs: tuple[str, ...] = (), gates: bool = True, source: str = ""
+    code: str,
+    *,
+    guide: str = "",
+    needs: tuple[str, ...] = (),
+    rests_on: tuple[str, ...] = (),
+    gates: bool = True,
+    source: str = "",
 ) -> Callable[[F], F]:
     """Make a test function a check that reports under ``code``.
 
@@ -112,6 +120,7 @@ def rule(
                 source=source or parts["source"],
                 guide=guide,
                 needs=needs,
+                rests_on=rests_on,
                 gates=gates,
                 function=function,
             )

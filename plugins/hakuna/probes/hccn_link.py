@@ -121,7 +121,7 @@ def parse_lldp(text: str) -> Lldp:
     ports = [m.group(1).strip() for x in rows if (m := re.match(r"Ifname\s*:\s*(.+)", x, re.IGNORECASE))]
     systems: list[str] = []
     seen = bool(ports)
-    for row, after in zip(rows, [*rows[1:], ""], strict=True):
+    for row, after in zip(rows, [*rows, ""][1:], strict=True):
         name = re.match(r"System\s+Name(?:\s+TLV)?\s*:?\s*(.*)", row, re.IGNORECASE)
         seen = seen or bool(re.search(r"\bTLV\b", row))
         if name and name.group(1):

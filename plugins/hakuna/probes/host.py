@@ -22,7 +22,7 @@ from hakuna.probes.host_network import (
 )
 from hakuna.probes.reading import UnparsedError
 from hakuna.probes.scripts import script
-from hakuna.probes.texts import lines, one, shown, unknown
+from hakuna.probes.texts import clean, lines, one, shown, unknown
 
 __all__ = [
     "DeviceNodes",
@@ -263,7 +263,7 @@ def parse_tools(text: str) -> Mapping[str, str | None]:
     Raises:
         UnparsedError: the end mark is missing.
     """
-    rows = lines(text)
+    rows = clean(text).split("\n")  # not lines(): "hccn_tool -" looks like an echoed command line there
     if "which-end" not in rows:
         raise unknown("hakuna-which", text)
     found = (re.fullmatch(r"(\S+) (/.*|-)", x) for x in rows)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hakuna.evidence import Command
 from hakuna.inventory.model import Inventory
 from hakuna.probes.programs import program
-from hakuna.probes.ray import head_address
+from hakuna.probes.ray import KEEP_ENVIRON, head_address
 from hakuna.probes.reading import UnparsedError
 from hakuna.probes.texts import program_answer, shown
 
@@ -95,7 +95,7 @@ def pipeline(inventory: Inventory, env: Mapping[str, str], *, eager: bool) -> Co
 
 def _with_cluster(inventory: Inventory, env: Mapping[str, str]) -> dict[str, str]:
     """Without RAY_ADDRESS LMDeploy may join another cluster of the machine, or start one of its own (facts 2.1)."""
-    return {"RAY_ADDRESS": head_address(inventory), **env}
+    return {"RAY_ADDRESS": head_address(inventory), **KEEP_ENVIRON, **env}
 
 
 def is_api_server(argv: Sequence[str]) -> bool:

@@ -16,6 +16,7 @@ from hakuna.probes.reading import UnparsedError
 from hakuna.probes.texts import lines, program_answer, shown, unknown
 
 __all__ = [
+    "KEEP_ENVIRON",
     "RayCluster",
     "RayNode",
     "RayStatus",
@@ -30,6 +31,11 @@ __all__ = [
     "status",
     "stop",
 ]
+
+
+#: Ray's agents and workers rename themselves (setproctitle), and by default they do it over their own environment:
+#: /proc/PID/environ then lacks the run's label, and what a dead raylet leaves could not be told from a neighbour's.
+KEEP_ENVIRON = {"SPT_NOENV": "1"}
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,7 @@ def _start(inventory: Inventory, node: Node, env: Mapping[str, str], *words: str
     resources |= inventory.ray.resources
     if resources:
         argv.append(f"--resources={json.dumps(resources)}")
-    # Ray's workers rename themselves over their own environment; with SPT_NOENV the run's label stays readable there.
-    whole = {"SPT_NOENV": "1", **env}
+    whole = {**KEEP_ENVIRON, **env}
     return Command("ray.start", tuple(argv), deadline=120.0, env=whole, mutates=True)
 
 

@@ -201,7 +201,7 @@ _TABLE = (
     FaultKind(
         "duplicate-rank-id",
         Scope.CLUSTER,
-        "a site's script writes rank 1 twice into the table",
+        "a site's script gives the last device the rank of another one",
         "RNK402",
         "RNK403, RNK409; every later stage",
         "guide 3",

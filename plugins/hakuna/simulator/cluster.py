@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from hakuna.inventory.model import Chip, Inventory
+from hakuna.inventory.model import Chip, Inventory, Node
 from hakuna.simulator.faults import Fault
 from hakuna.where import Where
 
@@ -89,6 +89,7 @@ class ClusterSpec:
         self._by_name: dict[str, list[Where]] = {}
         for fault in faults:
             self._by_name.setdefault(fault.name, []).append(fault.where)
+        self._nodes = {n.name: n for n in inventory.nodes}
         self._numbers = {n.name: i for i, n in enumerate(inventory.nodes)}
         self._devices: dict[tuple[str, int], Device] = {}
 
@@ -110,9 +111,13 @@ class ClusterSpec:
         """The devices of a node that have the fault."""
         if name not in self._by_name:
             return ()
-        return tuple(i for i in self.inventory.node(node).device_ids if self.has(name, node, i))
+        return tuple(i for i in self._nodes[node].device_ids if self.has(name, node, i))
 
     # --- nodes --------------------------------------------------------------------------------------------------------
+
+    def node(self, name: str) -> Node:
+        """The inventory's node of that name; KeyError when there is none."""
+        return self._nodes[name]
 
     def number(self, node: str) -> int:
         """The node's place in the inventory, from 0."""
@@ -137,11 +142,11 @@ class ClusterSpec:
 
     def hostname_address(self, node: str) -> str:
         """What the node's own hostname resolves to on it."""
-        return "127.0.1.1" if self.has("hostname-loopback", node) else self.inventory.node(node).node_ip
+        return "127.0.1.1" if self.has("hostname-loopback", node) else self._nodes[node].node_ip
 
     def interface(self, node: str) -> str:
         """The host network's interface that carries the node's address."""
-        return "bond0" if self.has("interface-missing", node) else self.inventory.node(node).interface
+        return "bond0" if self.has("interface-missing", node) else self._nodes[node].interface
 
     def boot_id(self, node: str) -> str:
         return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"boot.{node}.{self.inventory.cluster}.hakuna"))
@@ -183,7 +188,7 @@ class ClusterSpec:
 
     def present_devices(self, node: str) -> tuple[int, ...]:
         """The device ids that the driver sees."""
-        ids = self.inventory.node(node).device_ids
+        ids = self._nodes[node].device_ids
         return tuple(i for i in ids if not self.has("npu-missing", node, i)) if "npu-missing" in self._by_name else ids
 
     def device(self, node: str, index: int) -> Device:
@@ -195,7 +200,7 @@ class ClusterSpec:
         key = (node, index)
         found = self._devices.get(key)
         if found is None:
-            if index not in self.inventory.node(node).device_ids:
+            if index not in self._nodes[node].device_ids:
                 raise KeyError(f"{node}/{index}")
             found = self._devices[key] = self._build(node, index)
         return found
@@ -245,8 +250,9 @@ class ClusterSpec:
         return f"400GE1/{1 + index // 2}/{1 + self._numbers[node]}:{1 + index % 2}"
 
     def devices_at(self, ip: str) -> tuple[Device, ...]:
-        """The devices that have this address, in the inventory's order."""
-        return self._by_ip.get(str(ipaddress.ip_address(ip)), ())
+        """The devices that have this address, in the inventory's order. An address may be written in any way."""
+        found = self._by_ip.get(ip)
+        return self._by_ip.get(str(ipaddress.ip_address(ip)), ()) if found is None else found
 
     @cached_property
     def _by_ip(self) -> dict[str, tuple[Device, ...]]:

@@ -105,9 +105,9 @@ def size_of(word: str) -> int:
 
 def host_devices(node: SimNode) -> tuple[str, ...]:
     """The Ascend device nodes below /dev of the host."""
+    # A card that falls off the bus leaves its device node behind until the driver is loaded again.
     missing = node.spec.faulty_devices("device-node-missing", node.name)
-    present = node.spec.present_devices(node.name)
-    return (*(f"/dev/davinci{i}" for i in present if i not in missing), *CONTROL_NODES)
+    return (*(f"/dev/davinci{i}" for i in node.model.device_ids if i not in missing), *CONTROL_NODES)
 
 
 def visible_devices(node: SimNode, container: str | None) -> tuple[str, ...]:

@@ -173,7 +173,8 @@ def _ping(node: SimNode, device: Device, words: list[str]) -> Result:
     six = "-inet6" in words
     key = "ipv6_address" if six else "address"
     try:
-        ip = str(ipaddress.ip_address(words[words.index(key) + 1]))
+        ip = words[words.index(key) + 1]
+        targets = node.spec.devices_at(ip)
         packets = int(words[words.index("pkt") + 1]) if "pkt" in words else PACKETS
     except (ValueError, IndexError):
         return say(USAGE, "Input parameter error!\n", 1)
@@ -181,8 +182,8 @@ def _ping(node: SimNode, device: Device, words: list[str]) -> Result:
         return _failed("Execute failed: Link status is down.")
     if device.ip is None or device.ipv6 is not six:
         return _failed("Get ipconf failed, because no ip was preset there!")
-    lost = _lost(node, device, ip, packets)
-    times = _times(node, device, ip, packets)
+    lost = _lost(node, device, targets, packets)
+    times = _times(node, device, targets, packets)
     rows = [f"device {device.index} {'PING6' if six else 'PING'} {ip}"]
     rows += [f"recv time out seq={n}" if n in lost else f"recv seq={n},time={times[n]:.6f}ms" for n in range(packets)]
     received = packets - len(lost)
@@ -191,33 +192,30 @@ def _ping(node: SimNode, device: Device, words: list[str]) -> Result:
     return say("\n".join(rows) + "\n")
 
 
-def _lost(node: SimNode, device: Device, ip: str, packets: int) -> frozenset[int]:
-    """The packets that do not come back."""
+def _lost(node: SimNode, device: Device, targets: tuple[Device, ...], packets: int) -> frozenset[int]:
+    """The packets that do not come back. Of several devices with one address the first one answers."""
     spec = node.spec
-    targets = spec.devices_at(ip)
     everything = frozenset(range(packets))
     if not targets:
         return everything
-    here = device.where
-    own = (here.node, here.device)
-    if any(not t.link_up for t in targets[:1]):
+    target = targets[0]
+    if not target.link_up:
         return everything
-    ends = (own, *((t.where.node, t.where.device) for t in targets[:1]))
-    if any(spec.has("device-unreachable", *end) for end in ends):
+    if not spec.faults:
+        return frozenset()
+    ends = ((d.where.node, d.where.device) for d in (device, target))
+    faults = {name for end in ends for name in ("device-unreachable", "partial-loss") if spec.has(name, *end)}
+    one_way = any(spec.has_pair("one-way-loss", device.where, t.where) for t in targets)
+    if one_way or "device-unreachable" in faults:
         return everything
-    if any(spec.has_pair("one-way-loss", here, t.where) for t in targets):
-        return everything
-    if any(spec.has("partial-loss", *end) for end in ends):
-        return frozenset(range(0, packets, 3))
-    return frozenset()
+    return frozenset(range(0, packets, 3)) if "partial-loss" in faults else frozenset()
 
 
-def _times(node: SimNode, device: Device, ip: str, packets: int) -> list[float]:
+def _times(node: SimNode, device: Device, targets: tuple[Device, ...], packets: int) -> list[float]:
     """Round trips in ms: the same for a pair each time, the first one slower (it resolves the address)."""
-    seed = zlib.crc32(f"{device.ip}>{ip}".encode())
-    slow = (
-        40.0 if any(node.spec.has_pair("slow-pair", device.where, t.where) for t in node.spec.devices_at(ip)) else 0.0
-    )
+    target = targets[0].ip if targets else ""
+    seed = zlib.crc32(f"{device.ip}>{target}".encode())
+    slow = 40.0 if any(node.spec.has_pair("slow-pair", device.where, t.where) for t in targets) else 0.0
     return [slow + (0.137 if n == 0 else 0.052) + ((seed >> (n % 4) * 8) & 31) / 1000 for n in range(packets)]
 
 

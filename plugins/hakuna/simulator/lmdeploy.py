@@ -67,11 +67,14 @@ def serve(call: Call, words: Sequence[str], shown: Sequence[str]) -> Result:
         options = parse(words, Release(call.node.inventory.simulation.lmdeploy_version).number)
     except UsageError as error:
         return _answer(call, say(err=str(error), exit_code=2))
-    if options.device != "ascend" or options.backend != "pytorch":
-        err = (
-            "RuntimeError: No CUDA GPUs are available\n" if options.device == "cuda" else "dlinfer is not available.\n"
-        )
-        return _answer(call, say(err=f"Traceback (most recent call last):\n{err}", exit_code=1))
+    if options.device != "ascend":
+        # The simulated machines have NPUs only.
+        last = "RuntimeError: No CUDA GPUs are available" if options.device == "cuda" else "dlinfer is not available."
+        return _answer(call, say(err=f"Traceback (most recent call last):\n{last}\n", exit_code=1))
+    return _start(call, options, shown)
+
+
+def _start(call: Call, options: argparse.Namespace, shown: Sequence[str]) -> Result:
     foreground = launcher.FOREGROUND.get()
     with call.node.state.transaction() as data:
         reap(data)
@@ -92,8 +95,10 @@ def serve(call: Call, words: Sequence[str], shown: Sequence[str]) -> Result:
         if call.node.spec.has("eager-missing"):
             shown = [w for w in shown if w.replace("_", "-") != "--eager-mode"]
         try:
-            start = _hang(call, data, plan, story, shown) if story.ending == "hang" else None
-            pid = start or _launch(call, data, plan, story, shown, options)
+            if story.ending == "hang":
+                pid = _hang(call, data, plan, story, shown)
+            else:
+                pid = _launch(call, data, plan, story, shown, options)
         except OSError:
             story = tell(replace(plan, port_taken=True, lines=[]))
             return _answer(call, say(story.text(), exit_code=story.code))
@@ -107,7 +112,7 @@ def serve(call: Call, words: Sequence[str], shown: Sequence[str]) -> Result:
 def make_plan(
     call: Call, data: Data, *, model: str, tp: int, port: int = 0, log_level: str = "WARNING", faults: bool = False
 ) -> Plan:
-    """What a start finds here and now. Without ``faults`` it is not the server's start, and spared the server's faults."""
+    """What a start finds here and now; ``faults``: it is the server's, and so has the server's faults."""
     node, spec = call.node, call.node.spec
     path = call.env.get(TABLE, "")
     table = node.file(path, call.container) if path else None

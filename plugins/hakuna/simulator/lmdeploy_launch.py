@@ -26,14 +26,16 @@ KEYS_VARIABLE = "HAKUNA_SIM_API_KEYS"
 LITERAL_PORTS = "HAKUNA_SIM_LITERAL_PORTS"
 #: Seconds without a request after which a server that everybody forgot ends itself.
 IDLE = 600.0
-_LAUNCHER = '"$@" >>"$HAKUNA_SIM_LOG" 2>&1 </dev/null & echo $!'
+# The shell leaves at once, so that nobody has to wait for the server's end.
+_LAUNCHER = '"$@" >&2 </dev/null & echo $!'
 
 
 @dataclass(frozen=True)
 class Story:
     """What a start says and how it ends: "serve", "exit" with ``code``, or "hang" (it never gets anywhere).
 
-    ``lines`` are pairs of seconds to wait and a line; ``{time}`` in a line becomes the time it is written.
+    ``lines`` are pairs of seconds to wait and a line; ``{time}`` in a line becomes the time it is written, and
+    an empty one is only waited for.
     """
 
     lines: tuple[tuple[float, str], ...]
@@ -43,7 +45,7 @@ class Story:
     def text(self) -> str:
         """All lines at once, as of now."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S") + ",000"
-        return "".join(line.replace("{time}", stamp) + "\n" for _, line in self.lines)
+        return "".join(line.replace("{time}", stamp) + "\n" for _, line in self.lines if line)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Launched:
 class Foreground:
     """A caller that waits for the server's end.
 
-    ``stdout`` is where it wants the log, ``pid`` its own (for it that is the server's), ``wanted`` whether it still waits.
+    ``stdout`` is where it wants the log, ``pid`` its own, which it takes for the server's, ``wanted`` whether it still
+    waits.
     """
 
     stdout: int
@@ -118,21 +121,17 @@ def launch(
         file.write(before)
     words = [sys.executable, "-I", "-S", str(SERVER), "--fd", str(bound.fileno()), "--story", told, *options]
     words += ["--idle", str(IDLE)] + (["--guard", str(state)] if state is not None else [])
-    target = log
-    inherit = [bound.fileno()]
-    if output is not None:
-        # The shell opens it anew: a file, a pipe and a terminal can all be reached by this name.
-        inherit.append(output)
-        target = f"/dev/fd/{output}"
-    done = subprocess.run(
-        ["/bin/sh", "-c", _LAUNCHER, "sh", *words],
-        env={"PATH": os.defpath, "HAKUNA_SIM_LOG": target, KEYS_VARIABLE: "\n".join(keys)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        check=True,
-        pass_fds=inherit,
-        start_new_session=True,
-    )
+    with Path(log).open("ab") as said:
+        done = subprocess.run(
+            ["/bin/sh", "-c", _LAUNCHER, "sh", *words],
+            env={"PATH": os.defpath, KEYS_VARIABLE: "\n".join(keys)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said if output is None else output,
+            check=True,
+            pass_fds=(bound.fileno(),),
+            start_new_session=True,
+        )
     pid = int(done.stdout)
     launched = Launched(pid, processes.real_start(pid) or -1, bound.getsockname()[1], Path(log))
     if state is None:

@@ -211,7 +211,8 @@ def _play(story: str) -> tuple[str, int]:
     os.unlink(story)  # noqa: PTH108  # see above
     for delay, line in told["lines"]:
         time.sleep(delay)
-        say(line.replace("{time}", _now()))
+        if line:
+            say(line.replace("{time}", _now()))
     return told["ending"], told.get("code", 0)
 
 

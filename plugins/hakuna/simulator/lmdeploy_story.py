@@ -19,8 +19,6 @@ TABLE = "ASCEND_RANK_TABLE_FILE_PATH"
 READS_TABLE_BEFORE = (0, 15, 0)
 NAMES_DEVICES_SINCE = (0, 12, 0)
 SEES_DEATH_SINCE = (0, 14, 0)
-#: "Waiting for creating a placement group": seconds between the lines.
-_WAITS = (10, 30, 70, 150, 310, 630, 1270)
 _LEVELS = {"DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
 
 
@@ -132,8 +130,8 @@ def _tell(plan: Plan) -> Story:
     plan.say("INFO", "ray_executor.py:301", "Init distributed environment by device.", step)
     plan.say("INFO", "ray_executor.py:304", "Init distributed process group.")
     plan.raw(
-        f"(RayWorkerWrapper pid=1) [Gloo] Rank 0 is connected to {plan.tp - 1} peer ranks. Expected number of connected "
-        f"peer ranks is : {plan.tp - 1}"
+        f"(RayWorkerWrapper pid=1) [Gloo] Rank 0 is connected to {plan.tp - 1} peer ranks. "
+        f"Expected number of connected peer ranks is : {plan.tp - 1}"
     )
     warming = "Warming up distribute environment, this might take long time, please waiting..."
     plan.say("INFO", "ray_executor.py:309", warming, step)
@@ -159,8 +157,9 @@ def _tell(plan: Plan) -> Story:
         plan.raw(
             "INFO:     Started server process [1]\nINFO:     Waiting for application startup.\n"
             "INFO:     Application startup complete.\n"
-            f"ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', {plan.port}): address already in use"
-            "\nINFO:     Waiting for application shutdown.\nINFO:     Application shutdown complete."
+            f"ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', {plan.port}): "
+            "address already in use\nINFO:     Waiting for application shutdown.\n"
+            "INFO:     Application shutdown complete."
         )
         return Story(tuple(plan.lines), "exit", 1)
     return Story(tuple(plan.lines))
@@ -177,7 +176,7 @@ def _wait_for_npus(plan: Plan) -> Story:
     plan.say(
         "INFO",
         "ray.py:62",
-        f"Waiting for creating a placement group of specs for {_WAITS[0]} seconds. specs={bundles}. Check `ray status` to see "
+        f"Waiting for creating a placement group of specs for 10 seconds. specs={bundles}. Check `ray status` to see "
         "if you have enough resources, and make sure the IP addresses used by ray cluster are the same as VLLM_HOST_IP "
         "environment variable specified in each node if you are running on a multi-node.",
     )
@@ -265,8 +264,9 @@ def _devices(plan: Plan, workers: Sequence[Place]) -> None:
 
 def _invalid(worker: Place, device: int) -> _DeathError:
     return _DeathError(
-        f"ray.exceptions.RayTaskError(RuntimeError): ray::RayWorkerWrapper.set_device() (pid=1, ip={worker.member.address})\n"
-        f"RuntimeError: Initialize:torch_npu/csrc/core/npu/sys_ctrl/NpuSysCtrl.cpp:215 NPU function error: "
+        "ray.exceptions.RayTaskError(RuntimeError): ray::RayWorkerWrapper.set_device() "
+        f"(pid=1, ip={worker.member.address})\n"
+        "RuntimeError: Initialize:torch_npu/csrc/core/npu/sys_ctrl/NpuSysCtrl.cpp:215 NPU function error: "
         f"c10_npu::SetDevice({device}), error code is 107001\n"
         "[Error]: Invalid device ID.\n        Check whether the device ID is valid."
     )

@@ -33,7 +33,7 @@ class SimNode:
         self.spec: ClusterSpec = spec
         self.state: ClusterState = state
         self.name: str = name
-        self.model: Node = spec.inventory.node(name)
+        self.model: Node = spec.node(name)
 
     @property
     def inventory(self) -> Inventory:

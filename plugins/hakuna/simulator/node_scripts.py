@@ -85,7 +85,7 @@ def _connect(node: SimNode, host: str, port: int) -> str:
     peer = node.spec.node_of_ip(host)
     if peer is None:
         return "error No route to host"
-    here, there = node.model.where, node.inventory.node(peer).where
+    here, there = node.model.where, node.spec.node(peer).where
     if node.spec.has("dead-host", peer):
         return "timeout"
     if port >= FIRST_BLOCKED_PORT and node.spec.has_pair("tcp-blocked", here, there):

@@ -51,8 +51,8 @@ def find_cluster(call: Call) -> RayCluster | str:
     found = cluster_at(call, data, address)
     if found is None:
         return (
-            f"RuntimeError: Failed to connect to GCS at address {address} within 5 seconds. Check that (1) Ray GCS with "
-            "matching version started successfully at the specified address, and (2) there is no firewall setting "
+            f"RuntimeError: Failed to connect to GCS at address {address} within 5 seconds. Check that (1) Ray GCS "
+            "with matching version started successfully at the specified address, and (2) there is no firewall setting "
             "preventing access."
         )
     return found
@@ -81,7 +81,7 @@ class Collective(Tool):
         if isinstance(cluster, str):
             return _json({"error": cluster})
         members = sorted(cluster.members, key=lambda m: (m.node != call.node.name, m.address))
-        ranks = []
+        ranks: list[dict[str, object]] = []
         for member in members:
             ids = call.node.spec.present_devices(member.node)
             for index in range(member.npus):

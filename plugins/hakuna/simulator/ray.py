@@ -73,11 +73,8 @@ def _start(call: Call) -> Result:
         parser.add_argument(name)
     options = parser.parse_args(list(call.argv[2:]))
     try:
-        resources = json.loads(options.resources)
-        if not isinstance(resources, dict):
-            raise TypeError
-        given = {str(k): float(v) for k, v in resources.items()}
-    except (ValueError, TypeError):
+        given = {str(k): float(v) for k, v in json.loads(options.resources).items()}
+    except (ValueError, TypeError, AttributeError):
         return say(
             err="`--resources` is not a valid JSON string.\nValid values look like this: `"
             '{"CustomResource3": 1, "CustomResource2": 2}`\n',
@@ -353,7 +350,8 @@ def status_text(cluster: RayCluster, version: str, pending: int = 0) -> str:
         demand = f" {{'NPU': 1.0}} * {pending} (PACK): 1+ pending placement groups\n"
     number = tuple(int(x) for x in re.findall(r"\d+", version)[:2])
     if number >= _NEW_STATUS:
-        tail = f"Total Usage:\n{usage}\nTotal Constraints:\n (no request_resources() constraints)\nTotal Demands:\n{demand}"
+        constraints = " (no request_resources() constraints)\n"
+        tail = f"Total Usage:\n{usage}\nTotal Constraints:\n{constraints}Total Demands:\n{demand}"
     else:
         tail = f"Usage:\n{usage}\nDemands:\n{demand}"
     return (

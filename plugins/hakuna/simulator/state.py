@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,9 @@ class ClusterState:
             with aside.open("w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
+                # Times of files tick slowly and inodes are used again: a time that only grows tells versions apart.
+                now = max(time.time_ns(), self._stamp[0] + 1 if self._stamp else 0)
+                os.utime(file.fileno(), ns=(now, now))
                 stamp = _stamp(os.fstat(file.fileno()))
             aside.replace(self.path)
             self._stamp = stamp

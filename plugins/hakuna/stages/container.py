@@ -15,6 +15,8 @@ from hakuna.stages.host import TOOLS
 from hakuna.stages.journal import Trace
 from hakuna.stages.run import Run
 
+#: What must be found inside.
+INSIDE_TOOLS = (*TOOLS, "ray", "lmdeploy")
 #: How long a lease is good for; a run renews nothing, so this bounds a whole run.
 LEASE_SECONDS = 6 * 3600
 
@@ -48,7 +50,7 @@ def inside_commands(inventory: Inventory, node: Node) -> list[Command]:
     del node
     asked = [
         host.device_nodes(),
-        host.tools((*TOOLS, "ray", "lmdeploy")),
+        host.tools(INSIDE_TOOLS),
         npu_smi.info(),
         versions.driver(),
         versions.cann(),

@@ -23,8 +23,8 @@ NAME = "journal.jsonl"
 class Trace:
     """Something that a run may have left on a node.
 
-    ``kind`` is ``container`` (``name`` is its name), ``processes`` (those that carry the run's label),
-    ``file`` (``name`` is its path on the node; inside the container if ``inside``), or ``lease`` (``name`` is its holder).
+    ``kind`` is ``container`` (``name`` is its name), ``processes`` (those that carry the run's label), ``file``
+    (``name`` is its path on the node; inside the container if ``inside``), or ``lease`` (``name`` is its holder).
     """
 
     kind: str

@@ -18,7 +18,7 @@ from hakuna.judgement.rules import BOOK, Rule
 from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import Cause, CheckResult, Summary, Verdict
 from hakuna.probes.reading import CONSULTED, UnparsedError, UnreadableError
-from hakuna.stages.run import Run, StageBlocked
+from hakuna.stages.run import Run, StageBlocked, StageBroken
 
 #: The fixture that carries each stage's facts.
 FIXTURES: Mapping[str, Stage] = {
@@ -65,6 +65,8 @@ class Judge:
             result = blocked(rule, error.causes, str(error))
             self.results[rule.code] = result
             return result
+        except StageBroken as error:
+            problem = str(error)
         except UnreadableError:
             pass  # the reading is among the consulted ones: conclude() hears of it there
         except UnparsedError as error:
@@ -111,10 +113,10 @@ class Judge:
         try:
             wanted = [
                 c
-                for c in (*rule.needs, *REACH)
+                for c in (*rule.rests_on, *rule.needs, *REACH)
                 if c in BOOK and c != rule.code and BOOK[c].stage.order <= rule.stage.order
             ]
-            return {c: self.result(c) for c in wanted if rule.code not in BOOK[c].needs}
+            return {c: self.result(c) for c in wanted if rule.code not in (*BOOK[c].needs, *BOOK[c].rests_on)}
         finally:
             self._running.pop()
 

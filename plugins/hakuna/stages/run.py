@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 import json
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,10 @@ class StageBlocked(Exception):  # noqa: N818  # not an error of the program: a v
         super().__init__(f"{stage.title} was not entered because of {', '.join(map(str, causes))}")
         self.stage = stage
         self.causes = causes
+
+
+class StageBroken(Exception):  # noqa: N818  # a verdict on its way, like StageBlocked
+    """The facts of a stage could not be collected, because Hakuna itself broke: every check of it is an ERROR."""
 
 
 class ReadOnlyError(Exception):
@@ -100,6 +105,7 @@ class Run:
     live: bool = True
     _facts: dict[Stage, object] = field(default_factory=dict)
     _blocked: dict[Stage, StageBlocked] = field(default_factory=dict)
+    _broken: dict[Stage, StageBroken] = field(default_factory=dict)
     _collectors: dict[Stage, Collector] = field(default_factory=dict)
     gate: Gate = lambda _stage: ()
 
@@ -204,12 +210,26 @@ class Run:
             if first:
                 self.progress(f"{stage.title} ...")
                 self.journal.write("stage", stage=stage.value, state="begin")
-            self._facts[stage] = self._collectors[stage](self)
+            self._facts[stage] = self._collect(stage)
             if first:
                 seconds = time.time() - begun
                 self.journal.write("stage", stage=stage.value, state="end", seconds=round(seconds, 3))
                 (locks / f"{stage.value}.done").touch()
                 self.progress(f"{stage.title}: {seconds:.1f} s")
+
+    def _collect(self, stage: Stage) -> object:
+        """Collect once; a fault of the collector is kept and told to everybody who asks again."""
+        if stage in self._broken:
+            raise self._broken[stage]
+        try:
+            return self._collectors[stage](self)
+        except Exception as error:  # the run goes on, to its teardown and its reports, whatever broke
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(last.filename).name}:{last.lineno}"
+            text = f"stage {stage.title} could not be collected: {type(error).__name__}: {error} ({place})"
+            self.journal.write("broken", stage=stage.value, text=text, traceback=traceback.format_exc())
+            self._broken[stage] = StageBroken(text)
+            raise self._broken[stage] from error
 
     def entered(self, stage: Stage) -> bool:
         return stage in self._facts

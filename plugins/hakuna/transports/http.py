@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 import time
@@ -46,6 +47,8 @@ def send(
     seconds. Nothing that the network or the service does raises: ``error`` says it in words. When the answer broke
     off in its middle, ``error`` is set beside the ``status`` and what had arrived.
     """
+    if request.authorize and not all(" " < c <= "~" for c in api_key):
+        return HttpAnswer(request.id, error="the API key holds characters that no HTTP header can carry")
     progress = _Progress(time.monotonic())
     # A thread, as the libraries bound each read but not their sum.
     worker = threading.Thread(
@@ -81,12 +84,15 @@ def _exchange(
     progress: _Progress,
 ) -> None:
     import requests  # start-up budget: only runs that send HTTP pay for it
+    import urllib3
 
     headers = {"Accept-Encoding": "identity", **request.headers}
     if request.body:
         headers.setdefault("Content-Type", "application/json")
     if request.authorize and api_key:
         headers["Authorization"] = f"Bearer {api_key}"
+    # Said unless the end is reached, whatever keeps it from that.
+    progress.error = "the exchange failed"
     try:
         with requests.Session() as session:
             session.trust_env = False
@@ -112,7 +118,8 @@ def _exchange(
                         progress.error = f"the answer is longer than {BODY_LIMIT} bytes"
                         return
                     progress.chunks.append((time.monotonic() - progress.start, data))
-    except (requests.RequestException, OSError, ValueError) as error:
+        progress.error = ""
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         progress.error = words(error, request.deadline)
     finally:
         progress.end = time.monotonic()
@@ -127,10 +134,6 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
         return
     while data := read1(_CHUNK):
         yield data
-    # read1 takes an early end for the end: what was promised must have come.
-    missing = getattr(response.raw, "length_remaining", 0)
-    if missing and response.request.method != "HEAD":
-        raise ConnectionResetError(f"connection broken: {missing} bytes of the answer are missing")
 
 
 def words(error: BaseException, deadline: float) -> str:
@@ -153,7 +156,7 @@ def words(error: BaseException, deadline: float) -> str:
         return f"unknown name: {inner.strerror}"
     if isinstance(inner, TimeoutError) or isinstance(error, requests.Timeout):
         return f"timeout: no answer within {deadline:g} s"
-    if isinstance(inner, (ConnectionResetError, BrokenPipeError)):
+    if isinstance(inner, (ConnectionResetError, BrokenPipeError, http.client.IncompleteRead)):
         return "connection broken: the service closed it before the answer's end"
     if type(inner) is OSError and inner.errno is None:
         return str(inner)  # a dialler's own words

@@ -15,7 +15,10 @@ How it works, for whoever has to change it:
 - ``M`` gets a tick every 0.2 s. It ends commands at their deadline (their whole process tree, TERM, then KILL) and
   gives up on one that even KILL does not end (a process stuck in a driver): its lane goes on without it.
 - Frames are written by a job of their own, so that a slow channel never stops the watching of deadlines.
-- Forks are what a batch of short commands costs. So clocks and process ids are read from /proc by the shell itself and
+- Files are made in memory (/dev/shm) unless TMPDIR is set: a disk's file system takes longer to make the few hundred
+  small files of a batch than the commands run, and a full disk is then no obstacle.
+- Forks are what a batch of short commands costs. So clocks and process ids come from /proc by the shell itself (``read``
+  takes a system call for each byte, so what it reads is short) and
   frames leave in groups: one ``wc`` and one ``cat`` for many.
 - The script's own tools come from the system's folders only; the PATH in ``$K`` is for the commands.
 """
@@ -40,13 +43,16 @@ n=<COUNT>
 say() { printf '\n@<NONCE> %s\n' "$*"; }
 die() { say "X $*"; exit 0; }
 now() { read -r T _ </proc/uptime; }
+me() { set -- /proc/self/task/*; p=${1##*/}; }
 T=0.00
 now 2>/dev/null || { say 'B <VERSION> 0.00'; die 'no /proc on the node'; }
 say "B <VERSION> $T"
 for t in mktemp mkfifo head cat wc rm sleep; do
   command -v $t >/dev/null || die "the node has no $t in $PATH"
 done
-D=$(mktemp -d "${TMPDIR:-/tmp}/hakuna.XXXXXXXX" 2>&1) || die "scratch $D"
+D=
+[ -n "$TMPDIR" ] || D=$(mktemp -d /dev/shm/hakuna.XXXXXXXX 2>/dev/null) || D=
+[ -n "$D" ] || D=$(mktemp -d "${TMPDIR:-/tmp}/hakuna.XXXXXXXX" 2>&1) || die "scratch $D"
 trap 'rm -rf "$D"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 W() {
@@ -67,7 +73,7 @@ BODY = r"""
 L() {
   exec </dev/null >/dev/null 2>&1
   l=$1; shift
-  read -r p _ </proc/self/stat
+  me
   echo "l $l $p" >&8
   for i; do
     eval "q=\${q_$i:-$Q}"
@@ -79,7 +85,7 @@ L() {
     head -c $((q+1)) <&4 >"$D/$i.E" 3<&- 4<&- 7>&- 8>&- 9>&- &
     b=$!
     (
-      read -r p _ </proc/self/stat
+      me
       now
       echo "s $i $l $p $a $b $T" >&8
       exec >&7 2>&9 3<&- 4<&- 7>&- 8>&- 9>&-
@@ -248,11 +254,11 @@ M() {
   exec </dev/null 2>/dev/null
   trap gone HUP INT TERM PIPE
   left=$n; run=' '; pend=; waiting=0; busy=0; beat=0; lanes=; fresh=0
-  read -r me _ </proc/self/stat
+  me; main=$p
   {
     exec >/dev/null 2>&1
     while sleep 0.2 || sleep 1; do
-      kill -0 $me || exit
+      kill -0 $main || exit
       echo t >&8
     done
   } &
@@ -273,8 +279,7 @@ M() {
         run="$run$i ";;
       x)
         eval "[ \$s_$i = d ]" || {
-          now
-          c=${T%%.*}${T#*.}
+          c=${x2%%.*}${x2#*.}
           eval "s_$i=x r_$i=$x1 u_$i=$x2 k_$i=\$((c+100)); [ -z \"\$dr_$i\" ] || kill \$dr_$i"
         };;
       e)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +50,7 @@ class SimulatedTransport:
         self.inventory = inventory
         self.spec = ClusterSpec(inventory, faults)
         self.state = ClusterState(state_path)
+        self._lock = threading.Lock()  # a batch at a time: what one reads must not change under it
         self._nodes: dict[str, SimNode] = {}
 
     def node(self, name: str) -> SimNode:
@@ -64,7 +66,7 @@ class SimulatedTransport:
         # One transaction for a batch that changes things: thousands of containers are saved once, not one by one.
         # Not when it starts a server, which is a process of its own and writes to the same state.
         together = any(c.mutates for c in commands) and not any(c.spawn_log for c in commands)
-        with self.state.transaction() if together else contextlib.nullcontext():
+        with self._lock, self.state.transaction() if together else contextlib.nullcontext():
             return {node: self._answer(node, batch) for node, batch in batches.items()}
 
     def _answer(self, name: str, batch: Batch) -> NodeAnswer:

@@ -43,6 +43,7 @@ class _Host:
         self._given_up: SshTroubleError | None = None
         self._sessions = 0
         self._counting = threading.Lock()
+        self._opening = threading.Lock()
         self._closed = threading.Event()
 
     def connection(self) -> fabric.Connection:
@@ -97,7 +98,9 @@ class _Host:
             for pause in pauses(self._patience):
                 connection = self.connection()
                 try:
-                    return connection, connection.transport.open_session(timeout=self.node.ssh.connect_timeout)
+                    # One at a time: paramiko keeps one refusal per connection, whosever it is.
+                    with self._opening:
+                        return connection, connection.transport.open_session(timeout=self.node.ssh.connect_timeout)
                 except ChannelException as error:
                     words = error.text
                 except (SSHException, EOFError, OSError) as error:
@@ -287,7 +290,7 @@ def _scratch_trouble(name: str, problem: str) -> NodeTrouble:
         return NodeTrouble(
             Trouble.CUT,
             f"{name}: the node can not keep the output of commands: {words[:300]}",
-            "df -h ${TMPDIR:-/tmp}; df -i ${TMPDIR:-/tmp}; ls -ld ${TMPDIR:-/tmp} "
+            "df -h $TMPDIR /dev/shm /tmp; df -i $TMPDIR /dev/shm /tmp; ls -ld $TMPDIR /dev/shm /tmp "
             "(there must be room, and the user must be able to write)",
         )
     return NodeTrouble(Trouble.CUT, f"{name}: the batch went wrong on the node: {problem[:300]}")

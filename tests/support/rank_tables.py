@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Good rank tables of any size, to be spoilt by tests."""
+
+from __future__ import annotations
+
+import json
+
+from hakuna.inventory.model import Chip
+from hakuna.judgement.rank_table import DeviceEntry, ServerEntry, generate
+from hakuna.judgement.rank_table_rules import Profile, TableContext, judge
+
+
+def deployment(nodes=2, devices=8, *, v6=False, version="1.0", lmdeploy="0.14.0"):
+    """A good table and the context that it fits."""
+    ips = [f"fd00::{n + 1:x}" if v6 else f"10.0.0.{n + 1}" for n in range(nodes)]
+    live = {
+        (ip, i): f"fd01::{n + 1:x}:{i + 1:x}" if v6 else f"192.168.{n + 1}.{i + 8}"
+        for n, ip in enumerate(ips)
+        for i in range(devices)
+    }
+    entries = [
+        ServerEntry(ip, [DeviceEntry(i, live[ip, i], n * devices + i) for i in range(devices)], str(n // 2))
+        for n, ip in enumerate(ips)
+    ]
+    context = TableContext(
+        chip=Chip.ATLAS_800T_A3 if version == "1.2" else Chip.ATLAS_800T_A2,
+        node_ips=tuple(ips),
+        world_size=nodes * devices,
+        live=live,
+        lmdeploy_version=lmdeploy,
+        path="/tmp/hakuna/rank_table.json",
+    )
+    return json.loads(generate(entries, version, 16667)), context
+
+
+def faults(table, context):
+    text = table if isinstance(table, str) else json.dumps(table, indent=2)
+    return {p: judge(text, p, context) for p in Profile}
+
+
+def codes(table, context):
+    return {p.name: [f.code for f in found] for p, found in faults(table, context).items()}
