@@ -39,12 +39,13 @@ class Session:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    cache = [] if any("cache_dir" in a for a in arguments) else ["-p", "no:cacheprovider"]
+    return [sys.executable, "-m", "pytest", *cache, *arguments]
 
 
 def environment() -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))}
-    return kept | {"NO_COLOR": "1", "COLUMNS": "100"}
+    return kept | {"NO_COLOR": "1", "COLUMNS": "100", "PYTHONPATH": str(ROOT / "plugins")}
 
 
 def pytest_session(reports: Path, *arguments: str, cwd: Path = ROOT) -> Session:

@@ -26,8 +26,8 @@ def test_a_missing_inventory(tmp_path):
 
 def test_all_mistakes_of_an_inventory_at_once(tmp_path):
     path = tmp_path / "bad.yaml"
-    path.write_text(GOOD + "\nservr:\n  tp: 16\nray:\n  prot: 1\n", encoding="utf-8")
-    usage_error(pytest_session(tmp_path, f"--inventory={path}"), "bad.yaml:", "servr", "server", "prot", "port")
+    path.write_text(GOOD + "\nservr:\n  tp: 16\ncontainer:\n  imagge: 1\n", encoding="utf-8")
+    usage_error(pytest_session(tmp_path, f"--inventory={path}"), "bad.yaml:", "servr", "server", "imagge", "image")
 
 
 def test_an_unknown_fault(tmp_path):

@@ -68,11 +68,9 @@ def test_the_first_failure_ends_it_with_x_and_all_is_taken_down(tmp_path):
 
 def test_last_failed_runs_what_was_red(tmp_path):
     cache = f"cache_dir={tmp_path / 'cache'}"
-    first = pytest_session(
-        tmp_path, "-p", "cacheprovider", "-o", cache, MOCKED, "--fault", "tls-differs", "--preflight"
-    )
+    first = pytest_session(tmp_path, "-o", cache, MOCKED, "--fault", "tls-differs", "--preflight")
     assert first.code == 1
-    second = pytest_session(tmp_path, "-p", "cacheprovider", "-o", cache, MOCKED, "--preflight", "--lf")
+    second = pytest_session(tmp_path, "-o", cache, MOCKED, "--preflight", "--lf")
     assert second.code == 0, second.text
     assert [c["rule"] for c in second.findings["checks"]] == ["NET204"]
 
@@ -92,7 +90,7 @@ def test_keep_then_attach_then_down(tmp_path):
     assert attached.verdict == "READY"
     taken = pytest_session(tmp_path, MOCKED)  # what was kept on purpose is in the way, and not taken down
     assert taken.code == 1
-    assert "HST106" in taken.text
+    assert "HST105" in taken.text
     from hakuna import cli
 
     assert cli.main(["down", "--inventory", str(MOCK), "--reports", str(tmp_path)]) == 0

@@ -16,16 +16,44 @@ NODE = Node(name="node-a", address="10.0.0.1", node_ip="10.0.0.1")
 HEX = "4f66ad9a0b2e6a0c2f0a9ad0d5dcd5f2b3e5d5dd8a1b4a9b4f0e1c2d3b4a5f6e"
 
 #: Section 1 of the guide, word for word.
-GUIDE = """
---net=host --entrypoint /bin/bash --shm-size=500g --device=/dev/davinci0 --device=/dev/davinci1 --device=/dev/davinci2
---device=/dev/davinci3 --device=/dev/davinci4 --device=/dev/davinci5 --device=/dev/davinci6 --device=/dev/davinci7
---device=/dev/davinci_manager --device=/dev/devmm_svm --device=/dev/hisi_hdc --privileged=true
--v /usr/local/Ascend/driver:/usr/local/Ascend/driver -v /usr/local/Ascend/add-ons/:/usr/local/Ascend/add-ons
--v /usr/local/sbin/:/usr/local/sbin -v /usr/local/sbin/npu-smi:/usr/local/sbin/npu-smi
--v /usr/log/npu/conf/slog/slog.conf:/var/log/npu/conf/slog/slog.conf -v /var/log/npu/slog/:/var/log/npu/slog/
--v /var/log/npu/profiling/:/var/log/npu/profiling/ -v /var/log/npu/dump/:/var/log/npu/dump/ -v /var/log/npu/:/usr/slog
--v /lib/modules:/lib/modules
-""".split()
+GUIDE = [
+    "--net=host",
+    "--entrypoint",
+    "/bin/bash",
+    "--shm-size=500g",
+    "--device=/dev/davinci0",
+    "--device=/dev/davinci1",
+    "--device=/dev/davinci2",
+    "--device=/dev/davinci3",
+    "--device=/dev/davinci4",
+    "--device=/dev/davinci5",
+    "--device=/dev/davinci6",
+    "--device=/dev/davinci7",
+    "--device=/dev/davinci_manager",
+    "--device=/dev/devmm_svm",
+    "--device=/dev/hisi_hdc",
+    "--privileged=true",
+    "-v",
+    "/usr/local/Ascend/driver:/usr/local/Ascend/driver",
+    "-v",
+    "/usr/local/Ascend/add-ons/:/usr/local/Ascend/add-ons",
+    "-v",
+    "/usr/local/sbin/:/usr/local/sbin",
+    "-v",
+    "/usr/local/sbin/npu-smi:/usr/local/sbin/npu-smi",
+    "-v",
+    "/usr/log/npu/conf/slog/slog.conf:/var/log/npu/conf/slog/slog.conf",
+    "-v",
+    "/var/log/npu/slog/:/var/log/npu/slog/",
+    "-v",
+    "/var/log/npu/profiling/:/var/log/npu/profiling/",
+    "-v",
+    "/var/log/npu/dump/:/var/log/npu/dump/",
+    "-v",
+    "/var/log/npu/:/usr/slog",
+    "-v",
+    "/lib/modules:/lib/modules",
+]
 
 
 def inventory(engine: Engine = Engine.DOCKER, **container) -> Inventory:
@@ -174,7 +202,7 @@ def test_rows_of_three_engines():
     docker = '{"ID":"4f66","Names":"hakuna","Image":"x:y","State":"running","Labels":"hakuna.run=r1,hakuna.holder=me"}'
     podman = '{"Id":"4f66","Names":["hakuna"],"Image":"x:y","State":"exited","Labels":{"hakuna.run":"r1"}}'
     nerdctl = '{"ID":"4f66","Names":"hakuna","Image":"x:y","Status":"Up","Labels":"hakuna.run=r1"}'
-    rows = containers.parse_ps("\n".join((docker, podman, nerdctl)))
+    rows = containers.parse_ps(f"{docker}\n{podman}\n{nerdctl}")
     assert {(r.id, r.name, r.labels["hakuna.run"]) for r in rows} == {("4f66", "hakuna", "r1")}
     assert [r.state for r in rows] == ["running", "exited", "up"]
     assert containers.parse_ps(f"[{podman}]")[0].state == "exited"

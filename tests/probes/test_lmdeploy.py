@@ -22,8 +22,18 @@ INVENTORY = Inventory(nodes=NODES)
 
 def test_the_guides_command_word_for_word():
     command = lmdeploy.api_server(INVENTORY, {"X": "1"}, eager=True)
-    assert command.argv == tuple(
-        "lmdeploy serve api_server /models/model --backend pytorch --device ascend --eager-mode --tp 16".split()
+    assert command.argv == (
+        "lmdeploy",
+        "serve",
+        "api_server",
+        "/models/model",
+        "--backend",
+        "pytorch",
+        "--device",
+        "ascend",
+        "--eager-mode",
+        "--tp",
+        "16",
     )
     assert command.spawn_log == "/tmp/hakuna/api_server.log"
     assert command.env["RAY_ADDRESS"] == "10.0.0.1:6379"
@@ -33,8 +43,19 @@ def test_the_guides_command_word_for_word():
 def test_what_the_inventory_adds_comes_after_it():
     server = Server(port=8000, served_name="m", extra_args=("--log-level", "INFO"), tp=8)
     argv = lmdeploy.api_server_argv(Inventory(nodes=NODES, server=server), eager=False)
-    assert argv[4:] == tuple(
-        "--backend pytorch --device ascend --tp 8 --server-port 8000 --model-name m --log-level INFO".split()
+    assert argv[4:] == (
+        "--backend",
+        "pytorch",
+        "--device",
+        "ascend",
+        "--tp",
+        "8",
+        "--server-port",
+        "8000",
+        "--model-name",
+        "m",
+        "--log-level",
+        "INFO",
     )
 
 

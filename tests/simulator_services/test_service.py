@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from hakuna.simulator import lmdeploy_launch
+from hakuna.simulator import lmdeploy_launch, processes
 from hakuna.simulator.service import SimulatorService
 from hakuna.simulator.shim import NAMES, install_shims
 
@@ -54,9 +54,11 @@ class Login:
         self.service.start()
 
     def run(self, *argv, **more):
-        more.setdefault("stdin", subprocess.DEVNULL) if "input" not in more else None
+        if "input" not in more:
+            more.setdefault("stdin", subprocess.DEVNULL)
         env = {**self.env, **more.pop("env", {})}
-        return subprocess.run([str(self.bin / argv[0]), *argv[1:]], env=env, capture_output=True, timeout=20, **more)
+        words = [str(self.bin / argv[0]), *argv[1:]]
+        return subprocess.run(words, env=env, capture_output=True, timeout=20, check=False, **more)
 
     def close(self):
         self.service.stop()
@@ -87,7 +89,18 @@ def test_a_large_output_comes_through_whole(login):
 def test_bytes_that_are_no_text_come_through(login):
     login.one.head.write("/odd", b"\xff\x00\xfe\n")
     assert login.run("cat", "/odd").stdout == b"\xff\x00\xfe\n"
-    assert login.run(b"cat".decode(), os.fsdecode(b"/no\xffthing")).returncode == 1
+    path = os.fsdecode(b"/no\xfftext")
+    assert login.run("sh", "-c", "x", "hakuna-write", path, input=b"1").stdout == b"wrote /no\xfftext 1\n"
+
+
+def test_a_simulator_that_fails_says_so(login, monkeypatch):
+    def fail(*_args):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(login.service.node, "execute", fail)
+    answer = login.run("uname", "-s")
+    assert (answer.returncode, answer.stdout) == (70, b"")
+    assert answer.stderr == b"hakuna: the simulated uname failed: RuntimeError('a bug')\n"
 
 
 def test_environment_and_arguments_reach_the_node(login):
@@ -172,7 +185,7 @@ def test_a_server_stays_in_the_foreground_until_it_is_killed(ray):
         killed = ray.run("sh", "-c", "x", "hakuna-kill", "run-1", "TERM", str(process.pid))
         assert killed.stdout == f"killed {process.pid}\nkill-end\n".encode()
         assert process.wait(10) == 0
-        assert not lmdeploy_launch.alive(server["real_pid"], server["real_start"])
+        assert not processes.lives(server)
     assert ray.one.processes(kind="worker") == []
 
 
@@ -184,7 +197,7 @@ def test_a_server_ends_with_its_client(ray):
         process.send_signal(signal.SIGTERM)
         process.wait(10)
     until(lambda: not ray.one.processes(kind="api_server"))
-    until(lambda: not lmdeploy_launch.alive(server["real_pid"], server["real_start"]))
+    until(lambda: not processes.lives(server))
 
 
 def test_a_server_that_fails_says_so_and_ends(ray):
@@ -236,7 +249,7 @@ def test_the_servers_log_can_be_removed(cluster, short):
 
 def test_without_its_service_a_tool_says_so(short):
     install_shims(short / "bin", short / "s")
-    answer = subprocess.run([short / "bin" / "hccn_tool"], capture_output=True)
+    answer = subprocess.run([short / "bin" / "hccn_tool"], capture_output=True, check=False)
     assert answer.returncode == 126
     assert b"the simulated node is gone" in answer.stderr
 
@@ -274,9 +287,9 @@ def test_the_service_as_a_process(short):
     install_shims(short / "bin", short / "s")
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"ready\n"
-        answer = subprocess.run([short / "bin" / "hccn_tool", "-i", "2", "-tls", "-g"], capture_output=True)
+        answer = subprocess.run([short / "bin" / "hccn_tool", "-i", "2", "-tls", "-g"], capture_output=True, check=True)
         assert b"tls switch[1]" in answer.stdout
-        assert subprocess.run([short / "bin" / "hostname"], capture_output=True).stdout == b"node-1\n"
+        assert subprocess.run([short / "bin" / "hostname"], capture_output=True, check=True).stdout == b"node-1\n"
         process.terminate()
         assert process.wait(10) == 0
     assert not (short / "s").exists()

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hakuna.evidence import Command
 from hakuna.probes.programs import program
-from hakuna.probes.reading import UnparsedError
-from hakuna.probes.texts import program_answer, shown
+from hakuna.probes.texts import program_answer, shaped
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,7 @@ def collective(sizes: Iterable[int], world_size: int, label: Mapping[str, str]) 
     return program("collective", *words, id="collective", deadline=360.0 + 2.0 * world_size, env=label, mutates=True)
 
 
+@shaped
 def parse_collective(text: str) -> Collective:
     """Read what ``hakuna-collective`` printed.
 
@@ -58,13 +57,6 @@ def parse_collective(text: str) -> Collective:
     answer = program_answer("hakuna-collective", text)
     if answer.get("error"):
         return Collective(error=str(answer["error"]))
-    try:
-        return _collective(answer)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnparsedError(f"hakuna-collective: {shown(text)!r} ({error!r})") from error
-
-
-def _collective(answer: Mapping[str, Any]) -> Collective:
     return Collective(
         str(answer["backend"]),
         int(answer["world_size"]),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hakuna.probes.reading import UnparsedError
-from hakuna.probes.texts import clean, json_document, json_objects, lines, shown, unknown
+from hakuna.probes.texts import clean, json_document, json_objects, lines, shaped, shown, unknown
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ _DAEMON = re.compile(
 )
 
 
+@shaped
 def parse_version(text: str) -> EngineVersion:
     """Read ``ENGINE version --format {{json .}}``; a daemon that does not answer is a fact.
 
@@ -152,6 +153,7 @@ def _single(what: str, text: str) -> dict[str, Any]:
 _NO_IMAGE = re.compile(r"no such (?:image|object)|image not known|failed to find image|no image found", re.IGNORECASE)
 
 
+@shaped
 def parse_image(text: str) -> ImageInfo:
     """Read ``ENGINE image inspect``; an image that is not there is a fact.
 
@@ -198,6 +200,7 @@ def _labels(value: Any) -> dict[str, str]:
     return {k: v for k, _, v in pairs}
 
 
+@shaped
 def parse_ps(text: str) -> tuple[ContainerRow, ...]:
     """Read ``ps --format {{json .}}`` (one object per line, or podman's array), or the plain table.
 
@@ -235,6 +238,7 @@ def _table_row(header: str, row: str) -> ContainerRow:
     return ContainerRow(cells["CONTAINER ID"], cells["NAMES"], cells.get("IMAGE", ""), state)
 
 
+@shaped
 def parse_inspect(text: str) -> ContainerInfo:
     """Read ``ENGINE inspect NAME`` of docker, podman or nerdctl.
 

@@ -82,6 +82,6 @@ def _flag(name: str, word: str) -> bool:
 
 
 def _prefix(device: int, word: str) -> int:
-    if not word.isdigit() or int(word) > 128:  # noqa: PLR2004  # bits of an IPv6 address
+    if not word.isdecimal() or int(word) > 128:  # noqa: PLR2004  # bits of an IPv6 address
         raise UnparsedError(f"/etc/hccn.conf: IPv6netmask_{device}: not a prefix length: {word!r}")
     return int(word)

@@ -12,10 +12,10 @@ from hakuna.probes.texts import clean, lines, unknown
 
 # A3's hccs_ping says "packets loss"; the 950's ubping has "seq:0,time:".
 _SUMMARY = re.compile(
-    r"(\d+)\s+packets?\s+transmitted\s*,\s*(\d+)\s+(?:packets?\s+)?received\s*,\s*([\d.]+)\s*%\s*packets?\s+loss",
+    r"(\d+)\s+packets?\s+transmitted\s*,\s*(\d+)\s+(?:packets?\s+)?received\s*,\s*(\d+(?:\.\d*)?)\s*%\s*packets?\s+loss",
     re.IGNORECASE,
 )
-_TIME = re.compile(r"recv\s+seq\s*[=:]\s*\S+?\s*,\s*time\s*[=:]\s*([\d.]+)\s*ms", re.IGNORECASE)
+_TIME = re.compile(r"recv\s+seq\s*[=:]\s*\S+?\s*,\s*time\s*[=:]\s*(\d+(?:\.\d+)?)\s*ms", re.IGNORECASE)
 _TARGET = re.compile(r"^device\s+\d+\s+PING6?\s+(\S+)", re.IGNORECASE | re.MULTILINE)
 _EID = re.compile(r"^device\s+\d+.*\bEID\s+\S+\s+to\s+(\S+)", re.IGNORECASE | re.MULTILINE)
 _ASKED = re.compile(r"-(?:ping|hccs_ping|roce_test)\b.*?\b(?:ipv6_)?address\s+(\S+)", re.IGNORECASE)

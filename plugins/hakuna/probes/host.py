@@ -303,6 +303,6 @@ def parse_lease(text: str) -> LeaseState:
             return LeaseState()
         if row == "lease released":
             return LeaseState(released=True)
-        if match := re.fullmatch(r"lease (held|acquired) (\S+) (\d+)", row):
+        if match := re.fullmatch(r"lease (held|acquired) (\S+) (\d{1,11})", row):
             return LeaseState(match.group(2), int(match.group(3)), acquired=match.group(1) == "acquired")
     raise unknown("hakuna-lease", text)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hakuna.probes.reading import UnparsedError
-from hakuna.probes.texts import clean, json_document, lines, one, shown, unknown
+from hakuna.probes.texts import clean, json_document, lines, one, shaped, shown, unknown
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ def parse_hostname(text: str) -> HostName:
     return HostName(name, tuple(found))
 
 
+@shaped
 def parse_addresses(text: str) -> tuple[Interface, ...]:
     """Read ``ip -j addr show`` (JSON) or the text of ``ip addr``.
 
@@ -131,6 +132,7 @@ def _is_up(flags: set[str]) -> bool:
 _USER = re.compile(r'users:\(\("([^"]*)",pid=(\d+)')
 
 
+@shaped
 def parse_ports(text: str) -> tuple[Listener, ...]:
     """Read ``ss -H -l -t -n -p``; an empty answer means that nobody listens.
 

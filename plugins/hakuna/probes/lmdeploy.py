@@ -12,7 +12,7 @@ from hakuna.inventory.model import Inventory
 from hakuna.probes.programs import program
 from hakuna.probes.ray import KEEP_ENVIRON, head_address
 from hakuna.probes.reading import UnparsedError
-from hakuna.probes.texts import program_answer, shown
+from hakuna.probes.texts import program_answer, shaped, shown
 
 #: Where LMDeploy listens unless it is told otherwise (serve.py).
 DEFAULT_PORT = 23333
@@ -188,11 +188,12 @@ def _arguments(model: str, values: Mapping[str, str]) -> ServerArguments:
 
 def _number(values: Mapping[str, str], name: str, default: int) -> int:
     word = values.get(name, str(default))
-    if not word.isdigit():
+    if not word.isdecimal():
         raise UnparsedError(f"an api_server with --{name} {word!r}")
     return int(word)
 
 
+@shaped
 def parse_pipeline(text: str) -> PipelineAnswer:
     """Read what ``hakuna-pipeline`` printed.
 
@@ -202,12 +203,9 @@ def parse_pipeline(text: str) -> PipelineAnswer:
     answer = program_answer("hakuna-pipeline", text)
     if answer.get("error"):
         return PipelineAnswer(error=str(answer["error"]))
-    try:
-        return PipelineAnswer(
-            str(answer["text"]),
-            float(answer["seconds"]),
-            None if answer.get("input_tokens") is None else int(answer["input_tokens"]),
-            None if answer.get("output_tokens") is None else int(answer["output_tokens"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnparsedError(f"hakuna-pipeline: {shown(text)!r} ({error!r})") from error
+    return PipelineAnswer(
+        str(answer["text"]),
+        float(answer["seconds"]),
+        None if answer.get("input_tokens") is None else int(answer["input_tokens"]),
+        None if answer.get("output_tokens") is None else int(answer["output_tokens"]),
+    )

@@ -11,7 +11,7 @@ from typing import Any
 from hakuna.evidence import HttpAnswer, HttpRequest
 from hakuna.inventory.model import Inventory
 from hakuna.probes.reading import UnparsedError
-from hakuna.probes.texts import shown
+from hakuna.probes.texts import shaped, shown
 
 _JSON = {"Content-Type": "application/json"}
 _OK = 200
@@ -150,6 +150,7 @@ def _object(what: str, answer: HttpAnswer) -> dict[str, Any]:
     return value
 
 
+@shaped
 def parse_health(answer: HttpAnswer) -> Health:
     """Read ``/health`` of any release.
 
@@ -164,6 +165,7 @@ def parse_health(answer: HttpAnswer) -> Health:
     return Health(ok and status in ("", "healthy", "sleeping"), status, str(body.get("message") or ""))
 
 
+@shaped
 def parse_models(answer: HttpAnswer) -> Models:
     """Read ``/v1/models``.
 
@@ -190,6 +192,7 @@ def _tokens(usage: Mapping[str, Any], name: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
+@shaped
 def parse_completion(answer: HttpAnswer) -> Completion:
     """Read ``/v1/completions``.
 
@@ -208,6 +211,7 @@ def parse_completion(answer: HttpAnswer) -> Completion:
     )
 
 
+@shaped
 def parse_chat(answer: HttpAnswer) -> ChatCompletion:
     """Read ``/v1/chat/completions``; an answer that is only a tool call has an empty text.
 
@@ -229,6 +233,7 @@ def parse_chat(answer: HttpAnswer) -> ChatCompletion:
     )
 
 
+@shaped
 def parse_stream(answer: HttpAnswer) -> Stream:
     """Read a stream of server-sent events, chat or completion; events may be cut anywhere by the network's chunks.
 
@@ -276,6 +281,7 @@ def _lines(answer: HttpAnswer) -> list[tuple[float, str]]:
     return found
 
 
+@shaped
 def parse_error(answer: HttpAnswer) -> ErrorBody:
     """Read a refusal of any release.
 

@@ -41,7 +41,7 @@ def parse_files(text: str) -> ModelFiles:
         if not row.strip():
             continue
         name, tab, size = row.rpartition("\t")
-        if tab and size.strip().isdigit():
+        if tab and size.strip().isdecimal():
             sizes[name] = int(size)
         elif re.match(r"find: .*No such file or directory", row):
             missing = True

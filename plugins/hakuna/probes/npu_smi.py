@@ -148,7 +148,7 @@ def parse_info(text: str) -> NpuInfo:
 
 def _chip(upper: list[str], lower: list[str], *, numbered: bool) -> NpuChip:
     first, second = upper[0].split(None, 1), lower[0].split()
-    if len(first) != 2 or not first[0].isdigit() or not all(w.isdigit() for w in second) or not second:  # noqa: PLR2004
+    if len(first) != 2 or not first[0].isdecimal() or not all(w.isdecimal() for w in second) or not second:  # noqa: PLR2004
         raise UnparsedError(f"npu-smi info: not a chip: {' | '.join(upper)!r}")
     pairs = _PAIR.findall(lower[2])
     used, total = (int(pairs[-1][0]), int(pairs[-1][1])) if pairs else (None, None)
@@ -158,9 +158,9 @@ def _chip(upper: list[str], lower: list[str], *, numbered: bool) -> NpuChip:
 
 def _process(cells: list[str]) -> NpuProcess:
     place = cells[0].split()
-    if len(place) != 2 or not all(w.isdigit() for w in (*place, cells[1])):  # noqa: PLR2004  # NPU and chip
+    if len(place) != 2 or not all(w.isdecimal() for w in (*place, cells[1])):  # noqa: PLR2004  # NPU and chip
         raise UnparsedError(f"npu-smi info: not a process: {' | '.join(cells)!r}")
-    memory = int(cells[3]) if cells[3].isdigit() else None
+    memory = int(cells[3]) if cells[3].isdecimal() else None
     return NpuProcess(int(place[0]), int(place[1]), int(cells[1]), cells[2], memory)
 
 
@@ -217,9 +217,9 @@ def parse_map(text: str) -> tuple[NpuMapRow, ...]:
         if cells[0] == "NPU ID":
             seen = True
         elif seen:
-            if len(cells) < 4 or not cells[0].isdigit() or not cells[1].isdigit():  # noqa: PLR2004  # columns
+            if len(cells) < 4 or not cells[0].isdecimal() or not cells[1].isdecimal():  # noqa: PLR2004  # columns
                 raise UnparsedError(f"npu-smi info -m: not a row: {shown(row)!r}")
-            logic = int(cells[2]) if cells[2].isdigit() else None
+            logic = int(cells[2]) if cells[2].isdecimal() else None
             found.append(NpuMapRow(int(cells[0]), int(cells[1]), logic, cells[-1]))
     if not found:
         raise unknown("npu-smi info -m", text)

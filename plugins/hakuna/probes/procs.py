@@ -73,7 +73,7 @@ def parse_procs(text: str) -> Processes:
     nofile: int | None = None
     for row in clean(text).split("\n"):
         word, _, rest = row.partition(" ")
-        if word == "process" and (match := re.fullmatch(r"(\d+) (\d+) (\d+)", rest.strip())):
+        if word == "process" and (match := re.fullmatch(r"(\d{1,20}) (\d{1,20}) (\d{1,20})", rest.strip())):
             head = (int(match.group(1)), int(match.group(2)), int(match.group(3)))
             argv, env, nofile = [], {}, None
         elif word == "arg" and head:
@@ -83,7 +83,7 @@ def parse_procs(text: str) -> Processes:
             env[name] = value
         elif word == "limit" and head and rest.startswith("nofile "):
             soft = rest[7:].strip()
-            nofile = int(soft) if soft.isdigit() else 2**63 - 1
+            nofile = int(soft) if soft.isdecimal() else 2**63 - 1
         elif row.strip() == "end" and head:
             found.append(Process(*head, tuple(argv), env, nofile))
             head = None
@@ -117,5 +117,5 @@ def parse_kill(text: str) -> Mapping[int, str]:
     rows = [x.strip() for x in clean(text).split("\n")]
     if "kill-end" not in rows:
         raise unknown("hakuna-kill", text)
-    matches = (re.fullmatch(r"(killed|gone|foreign) (\d+)", x) for x in rows)
+    matches = (re.fullmatch(r"(killed|gone|foreign) (\d{1,20})", x) for x in rows)
     return {int(m.group(2)): m.group(1) for m in matches if m}

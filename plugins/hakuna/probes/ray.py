@@ -12,8 +12,7 @@ from hakuna.evidence import Command
 from hakuna.inventory.model import Inventory, Node
 from hakuna.probes.programs import program
 from hakuna.probes.ray_status import RayStatus, parse_status
-from hakuna.probes.reading import UnparsedError
-from hakuna.probes.texts import lines, program_answer, shown, unknown
+from hakuna.probes.texts import lines, program_answer, shaped, shown, unknown
 
 __all__ = [
     "KEEP_ENVIRON",
@@ -150,6 +149,7 @@ def _sentence(flat: str, at: int) -> str:
     return shown(flat[begin:], 240)
 
 
+@shaped
 def parse_nodes(text: str) -> RayCluster:
     """Read what ``hakuna-ray-nodes`` printed.
 
@@ -159,17 +159,14 @@ def parse_nodes(text: str) -> RayCluster:
     answer = program_answer("hakuna-ray-nodes", text)
     if answer.get("error"):
         return RayCluster(error=str(answer["error"]))
-    try:
-        found = tuple(
-            RayNode(
-                str(n["id"]),
-                bool(n["alive"]),
-                str(n["address"]),
-                str(n.get("hostname") or ""),
-                {str(k): float(v) for k, v in n["resources"].items()},
-            )
-            for n in answer["nodes"]
+    found = tuple(
+        RayNode(
+            str(n["id"]),
+            bool(n["alive"]),
+            str(n["address"]),
+            str(n.get("hostname") or ""),
+            {str(k): float(v) for k, v in n["resources"].items()},
         )
-        return RayCluster(str(answer["ray"]), str(answer["python"]), str(answer["gcs"]), found)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UnparsedError(f"hakuna-ray-nodes: {shown(text)!r} ({error!r})") from error
+        for n in answer["nodes"]
+    )
+    return RayCluster(str(answer["ray"]), str(answer["python"]), str(answer["gcs"]), found)

@@ -5,11 +5,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 from hakuna.probes.reading import UnparsedError
 
+A = TypeVar("A")
+T = TypeVar("T")
+
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z])")
+_ENDLESS = re.compile(r"\d{1000}")
 #: Terminals and documents show the command in front of its output, in several ways.
 _ECHO = re.compile(
     r"""^\s*(?:
@@ -34,7 +40,13 @@ def is_echo(line: str) -> bool:
 
 
 def lines(text: str) -> list[str]:
-    """The lines that a tool printed, stripped, without empty ones and without echoed command lines."""
+    """The lines that a tool printed, stripped, without empty ones and without echoed command lines.
+
+    Raises:
+        UnparsedError: a number so long that it can only be meant to do harm (int() refuses it).
+    """
+    if _ENDLESS.search(text):
+        raise UnparsedError("a number of more than a thousand digits")
     return [x.strip() for x in clean(text).split("\n") if x.strip() and not is_echo(x)]
 
 
@@ -61,6 +73,21 @@ def one(what: str, values: list[str], text: str) -> str:
     if len(different) > 1:
         raise UnparsedError(f"{what}: several different values: {', '.join(different[:4])}")
     return different[0]
+
+
+def shaped(parse: Callable[[A], T]) -> Callable[[A], T]:
+    """For parsers of JSON: a document of another shape than expected is UNPARSED, never a crash of the run."""
+
+    @wraps(parse)
+    def wrapped(answer: A) -> T:
+        try:
+            return parse(answer)
+        except UnparsedError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise UnparsedError(f"{parse.__name__}: JSON of an unexpected shape: {error!r}") from error
+
+    return wrapped
 
 
 def json_document(what: str, text: str) -> Any:

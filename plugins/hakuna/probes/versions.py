@@ -11,7 +11,7 @@ from hakuna.evidence import Command
 from hakuna.probes.programs import program
 from hakuna.probes.reading import UnparsedError
 from hakuna.probes.scripts import script
-from hakuna.probes.texts import clean, lines, program_answer, shown, unknown
+from hakuna.probes.texts import clean, lines, program_answer, shaped, shown, unknown
 
 DRIVER = "/usr/local/Ascend/driver/version.info"
 FIRMWARE = "/usr/local/Ascend/firmware/version.info"
@@ -128,6 +128,7 @@ def parse_cann(text: str) -> CannFile:
     return CannFile(rows[head][5:].strip(), found.version, found.values)
 
 
+@shaped
 def parse_packages(text: str) -> PackageVersions:
     """Read what ``hakuna-versions`` printed.
 

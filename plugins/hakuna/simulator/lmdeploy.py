@@ -6,9 +6,8 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from hakuna.simulator import lmdeploy_launch as launcher
 from hakuna.simulator import processes
@@ -244,8 +243,8 @@ def _start_workers(data: Data, plan: Plan, server: int) -> None:
 def reap(data: Data) -> None:
     """Take servers out of the process lists whose real process ended by itself."""
     for node in list(data["processes"]):
-        for process in processes.of_node(data, node):
-            if "real_pid" in process and not launcher.alive(process["real_pid"], process["real_start"]):
+        for process in list(data["processes"][node].values()):
+            if not processes.lives(process):
                 processes.end(data, node, process["pid"])
 
 
@@ -258,15 +257,8 @@ def _stay(call: Call, pid: int, foreground: launcher.Foreground) -> Result:
             mine[str(foreground.pid)] = {**mine.pop(str(pid)), "pid": foreground.pid}
             pid = foreground.pid
     while True:
-        process = processes.find(node.state.read(), node.name, pid)
-        if process is None:
-            return Result(0)
-        if not foreground.wanted() or not _runs(process):
+        if processes.find(node.state.read(), node.name, pid) is None or not foreground.wanted():
             with node.state.transaction() as data:
                 processes.end(data, node.name, pid)
             return Result(0)
         time.sleep(POLL)
-
-
-def _runs(process: Mapping[str, Any]) -> bool:
-    return "real_pid" not in process or launcher.alive(process["real_pid"], process["real_start"])

@@ -139,16 +139,6 @@ def launch(
     return launched
 
 
-def alive(pid: int, start: int) -> bool:
-    """Whether that process still runs; one that nobody has waited for does not."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    fields = text.rpartition(")")[2].split()
-    return fields[0] not in ("Z", "X") and int(fields[19]) == start
-
-
 def end(launched: Launched) -> None:
     """End a server and remove its log."""
     processes.end_real(launched.pid, launched.start, signal.SIGTERM)

@@ -29,13 +29,15 @@ from hakuna.simulator.faults import parse_faults
 from hakuna.simulator.lmdeploy_launch import FOREGROUND, Foreground
 from hakuna.simulator.node import SimNode
 from hakuna.simulator.state import ClusterState
-from hakuna.simulator.tools import Result
+from hakuna.simulator.tools import Result, say
 
 #: Commands that read their standard input; nobody else's is touched (it may be the script that calls them).
 READERS = frozenset({"hakuna-write", "hakuna-serve"})
 #: Tools whose files are the machine's own when the node has none of that name.
 FILE_TOOLS = frozenset({"cat", "tail", "sha256sum", "find", "ls"})
 REAL = b"real\n"
+#: Exit code of a call that the simulator itself failed at (EX_SOFTWARE of sysexits.h).
+INTERNAL = 70
 _STREAMS = 3
 _LIMIT = 4_000_000
 _GUARD_SECONDS = 0.5
@@ -116,6 +118,8 @@ class SimulatorService:
         token = FOREGROUND.set(Foreground(streams[1], pid, lambda: _connected(client)))
         try:
             result = self.node.execute(argv, env, stdin)
+        except Exception as error:  # noqa: BLE001  # one call's trouble is told to its caller and ends no other call
+            result = say(err=f"hakuna: the simulated {name} failed: {error!r}\n", exit_code=INTERNAL)
         finally:
             FOREGROUND.reset(token)
         _write(streams, result)

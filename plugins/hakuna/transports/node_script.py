@@ -17,9 +17,9 @@ How it works, for whoever has to change it:
 - Frames are written by a job of their own, so that a slow channel never stops the watching of deadlines.
 - Files are made in memory (/dev/shm) unless TMPDIR is set: a disk's file system takes longer to make the few hundred
   small files of a batch than the commands run, and a full disk is then no obstacle.
-- Forks are what a batch of short commands costs. So clocks and process ids come from /proc by the shell itself (``read``
-  takes a system call for each byte, so what it reads is short) and
-  frames leave in groups: one ``wc`` and one ``cat`` for many.
+- Forks are what a batch of short commands costs. So clocks and process ids come from /proc by the shell itself
+  (``read`` takes a system call for each byte, so what it reads is short) and frames leave in groups: one ``wc`` and one
+  ``cat`` for many.
 - The script's own tools come from the system's folders only; the PATH in ``$K`` is for the commands.
 """
 
