@@ -21,7 +21,7 @@ def test_tls_switch_is_the_same_on_every_device(network, findings):
         findings.fail(device, expected=majority, observed=switch, value=int(bool(majority)))
 
 
-@rule("NET213", guide="5.2", needs=("HST113", "HST114"), gates=False)
+@rule("NET213", guide="5.2", needs=("HST113", "HST114", "NET204"), gates=False)
 def test_certificates_are_valid_for_a_while(network, inventory, findings):
     """Where TLS is on, an expired certificate stops every connection at once, on a night nobody chose.
 

@@ -50,7 +50,7 @@ def test_preflight_changes_nothing(tmp_path):
 def test_a_selection_still_rests_on_sound_ground(tmp_path):
     session = pytest_session(tmp_path, MOCKED, "-k", "tls")
     assert session.code == 0, session.text
-    assert [c["rule"] for c in session.findings["checks"]] == ["NET204"]
+    assert [c["rule"] for c in session.findings["checks"]] == ["NET204", "NET213"]
     broken = pytest_session(tmp_path / "b", MOCKED, "-k", "generation and completions", "--fault", "tls-differs")
     assert broken.code == 1
     (check,) = broken.findings["checks"]
@@ -151,6 +151,6 @@ def test_a_sites_own_check_is_one_file(tmp_path):
     check.write_text(
         (ROOT / "docs" / "writing-checks.md").read_text().split("```python\n")[1].split("```")[0], encoding="utf-8"
     )
-    good = pytest_session(tmp_path / "r", MOCKED, str(check), "--preflight")
+    good = pytest_session(tmp_path / "r", "-p", "hakuna.plugin", MOCKED, str(check), "--preflight", cwd=tmp_path)
     assert good.code == 0, good.text
     assert [c["rule"] for c in good.findings["checks"]] == ["NET950"]

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 
 import pytest
+import requests
 
 from hakuna.inventory.model import Inventory
 from hakuna.simulator import processes
@@ -29,19 +31,10 @@ SERVE = (
 LOG = "/tmp/hakuna/api_server.log"
 
 
-def until(condition, what="the condition", seconds=10.0):
-    """What ``condition`` gives when it gives something true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.01)
-    pytest.fail(f"{what} did not come true within {seconds} s")
-
-
 class Cluster:
     """A simulated cluster whose state lies in a file of the test."""
+
+    serve_words = SERVE
 
     def __init__(self, path, *, faults=(), nodes=2, engine="none", **simulation):
         document = {
@@ -89,6 +82,26 @@ class Cluster:
         """Start the server left behind; gives its pid."""
         result = self.run(*argv, *more, env=env or self.write_table(), spawn_log=LOG, **options)
         return int(result.stdout)
+
+    @staticmethod
+    def until(condition, seconds=10.0):
+        """What ``condition`` gives when it gives something true."""
+        end = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.01)
+        return found
+
+    def ask(self, path="/health", **more):
+        """Ask the server when it listens."""
+
+        def listens():
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", self.port())) == 0
+
+        self.until(listens)
+        url = f"http://127.0.0.1:{self.port()}{path}"
+        return requests.request(more.pop("method", "GET"), url, timeout=5, **more)
 
     def log(self):
         return (self.head.file(LOG) or b"").decode()

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-import requests
 
 from hakuna.simulator import lmdeploy_launch, processes
 from hakuna.simulator.lmdeploy_options import without_secrets
@@ -35,11 +34,6 @@ def listens(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def ask(cluster, path="/health", **more):
-    until(lambda: listens(cluster.port()))
-    return requests.request(more.pop("method", "GET"), f"http://127.0.0.1:{cluster.port()}{path}", timeout=5, **more)
-
-
 @pytest.fixture
 def ready(cluster):
     """A cluster on which Ray runs."""
@@ -50,9 +44,9 @@ def ready(cluster):
 
 def test_a_server_comes_up(ready):
     pid = ready.serve("--log-level", "INFO")
-    assert ask(ready).json()["status"] == "healthy"
+    assert ready.ask().json()["status"] == "healthy"
     body = {"model": "/models/model", "prompt": "Hakuna Matata"}
-    answer = ask(ready, "/v1/completions", method="POST", json=body).json()
+    answer = ready.ask("/v1/completions", method="POST", json=body).json()
     assert answer["choices"][0]["text"].endswith("(simulated LMDeploy 0.14.0)")
     (server,) = ready.processes(kind="api_server")
     assert server["pid"] == pid
@@ -87,7 +81,7 @@ MILESTONES = (
 
 def test_the_log_tells_the_stages(ready):
     ready.serve("--log-level", "INFO")
-    ask(ready)
+    ready.ask()
     log = ready.log()
     places = [log.index(words) for words in MILESTONES]
     assert places == sorted(places)
@@ -100,7 +94,7 @@ def test_the_log_tells_the_stages(ready):
 
 def test_without_a_log_level_only_warnings_are_written(ready):
     ready.serve()
-    ask(ready)
+    ready.ask()
     assert "Init ray workers." not in ready.log()
     assert "\n\n" not in ready.log()
 
@@ -115,13 +109,13 @@ def test_it_answers_only_when_it_has_loaded(cluster):
 
 def test_killing_it_takes_everything_away(ready):
     pid = ready.serve()
-    ask(ready)
+    ready.ask()
     (server,) = ready.processes(kind="api_server")
     port = ready.port()
     said = ready.text("sh", "-c", "x", "hakuna-kill", "run-1", "TERM", str(pid))
     assert said == f"killed {pid}\nkill-end\n"
     until(lambda: not processes.lives(server))
-    assert not listens(port)
+    until(lambda: not listens(port))  # its last thread closes the socket
     assert ready.port() is None
     assert [p["kind"] for p in ready.processes()] == ["gcs_server", "raylet"]
     assert [p["kind"] for p in ready.processes("node-1")] == ["raylet"]
@@ -131,20 +125,20 @@ def test_killing_it_takes_everything_away(ready):
 
 def test_a_server_that_ended_by_itself_is_noticed_by_the_next(ready):
     first = ready.serve()
-    ask(ready)
+    ready.ask()
     (server,) = ready.processes(kind="api_server")
     processes.end_real(server["real_pid"], server["real_start"])
     until(lambda: not processes.lives(server))
     second = ready.serve()
     assert second != first
     assert [p["pid"] for p in ready.processes(kind="api_server")] == [second]
-    assert ask(ready).status_code == 200
+    assert ready.ask().status_code == 200
     until(lambda: ready.log().count("Uvicorn running") == 2)  # the first one's log stands before that of the second
 
 
 def test_the_port_is_taken(ready):
     ready.serve()
-    ask(ready)
+    ready.ask()
     ready.run("ray", "start", "--address=10.0.0.1:6379", "--node-ip-address=10.0.0.2", node=ready.workers[0])
     ready.run(*SERVE[:-1], "8", env=ready.write_table(), spawn_log="/tmp/second.log")
     log = (ready.head.file("/tmp/second.log") or b"").decode()
@@ -202,14 +196,14 @@ def test_arguments_that_lmdeploy_refuses(ready, words, said):
 
 def test_underscores_are_dashes(ready):
     ready.serve(argv=tuple(w.replace("--eager-mode", "--eager_mode") for w in SERVE))
-    assert ask(ready).status_code == 200
+    assert ready.ask().status_code == 200
 
 
 def test_newer_options_are_known_to_newer_releases(cluster):
     one = cluster(lmdeploy_version="0.18.0")
     one.start_ray()
     one.serve("--num-gpu-blocks", "5", "--model-name", "mine")
-    assert ask(one, "/v1/models").json()["data"][0]["id"] == "mine"
+    assert one.ask("/v1/models").json()["data"][0]["id"] == "mine"
 
 
 def test_cuda_is_not_there(ready):
@@ -236,16 +230,16 @@ def secret_is_nowhere(cluster, secret):
 
 def test_a_key_on_the_command_line(ready):
     ready.serve("--api-keys", "s3cret")
-    assert ask(ready, "/v1/models").status_code == 401
-    assert ask(ready, "/v1/models", headers={"Authorization": "Bearer s3cret"}).status_code == 200
+    assert ready.ask("/v1/models").status_code == 401
+    assert ready.ask("/v1/models", headers={"Authorization": "Bearer s3cret"}).status_code == 200
     secret_is_nowhere(ready, "s3cret")
 
 
 def test_a_key_from_standard_input(ready):
     argv = ("python3", "-c", "text", "hakuna-serve", *SERVE)
     ready.serve(argv=argv, stdin=b"s3cret\n")
-    assert ask(ready, "/v1/models").status_code == 401
-    assert ask(ready, "/v1/models", headers={"Authorization": "Bearer s3cret"}).status_code == 200
+    assert ready.ask("/v1/models").status_code == 401
+    assert ready.ask("/v1/models", headers={"Authorization": "Bearer s3cret"}).status_code == 200
     secret_is_nowhere(ready, "s3cret")
     (server,) = ready.processes(kind="api_server")
     assert server["argv"][3:] == ["hakuna-serve", *SERVE]
@@ -261,148 +255,6 @@ def test_keys_are_not_shown():
     assert without_secrets(words) == ("serve", "--api-keys", "***", "***", "--tp", "2", "--api_keys=***")
 
 
-# --- Ray and its NPUs -------------------------------------------------------------------------------------------------
-
-
-def test_too_few_npus(ready):
-    ready.serve("--log-level", "INFO", argv=(*SERVE[:-1], "17"))
-    log = ready.log()
-    assert "The number of required NPUs exceeds the total number of available NPUs in the placement group." in log
-    assert "Waiting for creating a placement group of specs for 10 seconds. specs=[{'NPU': 1.0, 'node:10.0.0.1'" in log
-    assert "{'NPU': 1.0} * 17 (PACK): 1+ pending placement groups" in ready.text("ray", "status")
-    assert len(ready.processes(kind="api_server")) == 1
-    assert ready.processes(kind="worker") == []
-    assert ready.port() is None
-
-
-def test_the_npus_of_a_missing_worker_are_missed(cluster):
-    one = cluster(faults=["worker-missing@node-1"])
-    one.start_ray()
-    one.serve()
-    assert "exceeds the total number of available NPUs" in one.log()
-
-
-def test_without_ray_it_sees_this_machine_only(cluster):
-    one = cluster()
-    one.serve()
-    assert "exceeds the total number of available NPUs" in one.log()
-
-
-def test_used_npus_show_in_the_status(ready):
-    ready.serve()
-    ask(ready)
-    assert "0.16/16.0 NPU (0.16 used of 16.0 reserved in placement groups)" in ready.text("ray", "status")
-
-
-def test_noset_missing(cluster):
-    one = cluster(faults=["variable-missing@node-1"])
-    one.start_ray()
-    one.serve()
-    log = one.log()
-    assert "ip=10.0.0.2" in log
-    assert "Invalid device ID" in log
-    assert log.rstrip().endswith("RPCServerDeadError: PyTorch ZMQ engine process is not alive.")
-    assert one.processes(kind="api_server") == []
-
-
-# --- rank table -------------------------------------------------------------------------------------------------------
-
-
-def servers(*ips, first=0, devices=8):
-    return [
-        {"server_id": ip, "device": [{"device_id": str(d), "rank_id": str(first + 8 * i + d)} for d in range(devices)]}
-        for i, ip in enumerate(ips)
-    ]
-
-
-MISMATCH = "AssertionError: Master address does not match rank table"
-
-
-@pytest.mark.parametrize(
-    ("version", "table", "said"),
-    [
-        ("0.14.0", servers("node_0", "node_1"), MISMATCH),
-        ("0.11.1", servers("node_0", "node_1"), MISMATCH),
-        ("0.14.0", servers("10.0.0.2", "10.0.0.1"), MISMATCH),
-        (
-            "0.14.0",
-            servers("10.0.0.1", "10.0.0.2", first=1),
-            "ValueError: Rank ids are not contiguous starting from 0: [1",
-        ),
-        ("0.11.1", servers("10.0.0.1", "10.0.0.2", first=1), ""),
-        ("0.14.0", servers("10.0.0.1"), "Rank table world_size is smaller than required ranks for current dp_rank."),
-        (
-            "0.11.1",
-            servers("10.0.0.1"),
-            "The length of the ips list does not match the workers, ips length: 8, workers length: 16",
-        ),
-        ("0.14.0", servers("10.0.0.1", "10.0.0.9"), "The IP addresses in the ips list do not match the worker IPs."),
-        ("0.14.0", [], "IndexError: list index out of range"),
-        ("0.14.0", servers("10.0.0.1", devices=0), "ValueError: Rank table contains no devices."),
-        ("0.14.0", servers("10.0.0.1", "10.0.0.2"), ""),
-        ("0.15.0", servers("node_0"), ""),
-        ("0.18.0", [], ""),
-    ],
-)
-def test_what_releases_make_of_a_table(cluster, version, table, said):
-    one = cluster(lmdeploy_version=version)
-    one.start_ray()
-    one.serve(env=one.write_table(server_list=table))
-    if said:
-        assert said in one.log()
-        assert one.port() is None
-    else:
-        assert ask(one).status_code == 200
-
-
-def test_a_table_that_is_not_there_or_no_json(ready):
-    env = ready.write_table()
-    ready.serve(env={**env, "ASCEND_RANK_TABLE_FILE_PATH": "/nowhere.json"})
-    assert "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere.json'" in ready.log()
-    ready.head.write("/tmp/hakuna/rank_table.json", b"{oops")
-    ready.serve(env=env)
-    assert "json.decoder.JSONDecodeError: Expecting property name" in ready.log()
-
-
-def test_a_failed_table_is_named_in_the_log(ready):
-    ready.serve(env=ready.write_table(server_list=servers("node_0")))
-    assert "ERROR - ray_executor.py:76 - Parse rank table file({" in ready.log()
-
-
-@pytest.mark.parametrize(("version", "fails"), [("0.14.0", True), ("0.15.0", False)])
-def test_no_table_on_two_nodes(cluster, version, fails):
-    one = cluster(lmdeploy_version=version)
-    one.start_ray()
-    one.serve(env={k: v for k, v in one.write_table().items() if k != "ASCEND_RANK_TABLE_FILE_PATH"})
-    if fails:
-        assert "SetDevice(8)" in one.log()
-    else:
-        assert ask(one).status_code == 200
-
-
-def test_old_releases_hang_when_their_engine_dies(cluster):
-    one = cluster(lmdeploy_version="0.13.0")
-    one.start_ray()
-    pid = one.serve(env=one.write_table(server_list=servers("node_0")))
-    assert MISMATCH in one.log()
-    assert "RPCServerDeadError" not in one.log()
-    assert one.text("sh", "-c", "x", "hakuna-alive", str(pid)) == "alive\n"
-    assert one.port() is None
-
-
-def test_forwarding_of_variables_to_the_workers(cluster):
-    """From 0.15.0 the driver's HCCL_IF_IP reaches the workers of the other nodes, too: a known trap."""
-    for version, expected in (("0.14.0", "10.0.0.2"), ("0.15.0", "10.0.0.1")):
-        one = cluster(lmdeploy_version=version)
-        for node in one.nodes:
-            env = {**one.write_table(), "HCCL_IF_IP": node.model.node_ip}
-            words = ("--head",) if node is one.head else ("--address=10.0.0.1:6379",)
-            one.run("ray", "start", *words, f"--node-ip-address={node.model.node_ip}", node=node, env=env)
-        one.serve(env={**one.write_table(), "HCCL_IF_IP": "10.0.0.1"})
-        assert {w["env"]["HCCL_IF_IP"] for w in one.processes("node-1", "worker")} == {expected}
-        one.close()
-
-
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
@@ -413,7 +265,7 @@ def test_fault_eager_missing(cluster):
     (server,) = one.processes(kind="api_server")
     assert "--eager-mode" not in server["argv"]
     assert "--tp" in server["argv"]
-    assert ask(one).status_code == 200
+    assert one.ask().status_code == 200
 
 
 def test_fault_server_dies(cluster):
@@ -443,7 +295,7 @@ def test_fault_garbage_generation(cluster):
     one.start_ray()
     one.serve()
     body = {"model": "/models/model", "prompt": "Hakuna Matata"}
-    texts = [ask(one, "/v1/completions", method="POST", json=body).json()["choices"][0]["text"] for _ in range(2)]
+    texts = [one.ask("/v1/completions", method="POST", json=body).json()["choices"][0]["text"] for _ in range(2)]
     assert texts[0] != texts[1]
     assert "Hakuna" not in texts[0] + texts[1]
 

@@ -107,13 +107,13 @@ class Acceptance:
         if left:
             config.hook.pytest_deselected(items=left)
         items[:] = kept
-        codes = [rule.code for item in kept if (rule := rule_of(getattr(item, "function", None)))]
-        if self.role == "controller" or self.config.workerinput["workerid"] == "gw0":  # type: ignore[attr-defined]  # xdist
-            self.run.journal.write("selected", rules=codes)
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)  # before xdist tells the controller what there is
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Under xdist the teardown's checks belong to the controller; workers only say that they were wanted."""
+        """Write down what was selected. Under xdist the teardown's checks are left to the controller."""
+        codes = [rule.code for i in session.items if (rule := rule_of(getattr(i, "function", None)))]
+        if codes:
+            self.run.journal.write("selected", rules=codes)
         if self.role != "worker":
             return
         last = [i for i in session.items if _stage(i) is Stage.TEARDOWN]
@@ -196,23 +196,25 @@ class Acceptance:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED  # zero checks judged, or only skips: never green
 
     def _take_down(self) -> None:
+        """Take down, then report the teardown's checks: those that were selected, and any other that is not green."""
         plan = self.run.plan
-        if not self.run.live or plan.mode is not Mode.FULL:
-            wanted: list[str] = list(self.teardown_wanted)
-        elif plan.keep:
-            self.run.journal.write("kept")
-            return
-        else:
+        if self.run.live and plan.mode is Mode.FULL:
+            if plan.keep:
+                self.run.journal.write("kept")
+                return
             self.run.facts(Stage.TEARDOWN)
-            wanted = [r.code for r in self.judge_book(Stage.TEARDOWN)]
+        wanted = [c for c in self.teardown_wanted if c not in self.summary.results]
         for code in wanted:
-            if code not in self.summary.results:
-                self._report(code)
+            self._report(code)
+        if self.run.journal.last("intend") is None:
+            return
+        for rule in load_rules().of(Stage.TEARDOWN):
+            if rule.code not in self.summary.results and not self._is_fine(rule.code):
+                self._report(rule.code)
 
-    def judge_book(self, stage: Stage) -> list[Rule]:
-        """The rules of one stage, if the run brought anything up that they could be about."""
-        touched = self.run.journal.last("intend") is not None
-        return load_rules().of(stage) if touched or self.teardown_wanted else []
+    def _is_fine(self, code: str) -> bool:
+        verdict = self.judge.result(code).verdict
+        return verdict.green or verdict is Verdict.SKIP
 
     def _report(self, code: str) -> None:
         """Judge a check outside of an item and report it as pytest would."""

@@ -93,11 +93,14 @@ def join_run(folder: Path, api_key: str) -> Run:
     """The run that the xdist controller opened, seen by a worker."""
     data = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     inventory = Inventory.model_validate({**data["inventory"], "api_key": api_key})
-    return assemble(data["id"], folder, inventory, data["inventory_name"], Plan.from_json(data["plan"]))
+    holder = Holder(**data["holder"])  # the controller's: it is the run that holds a lease, not one of its processes
+    return assemble(data["id"], folder, inventory, data["inventory_name"], Plan.from_json(data["plan"]), holder)
 
 
-def assemble(identity: str, folder: Path, inventory: Inventory, name: str, plan: Plan) -> Run:
-    """A live run on ``folder``."""
+def assemble(
+    identity: str, folder: Path, inventory: Inventory, name: str, plan: Plan, holder: Holder | None = None
+) -> Run:
+    """A live run on ``folder``, held by this process unless another one is named."""
     redactor = Redactor([inventory.api_key.get_secret_value()])
     run = Run(
         id=identity,
@@ -108,7 +111,7 @@ def assemble(identity: str, folder: Path, inventory: Inventory, name: str, plan:
         store=EvidenceStore(folder / "evidence", redactor),
         journal=Journal(folder),
         plan=plan,
-        holder=Holder.me(),
+        holder=holder or Holder.me(),
     )
     run.use(COLLECTORS)
     return run

@@ -19,6 +19,8 @@ from hakuna.where import Where
 #: HCCL's own ports on the host network, unless HCCL_IF_BASE_PORT moves them (CANN docs, HCCL_IF_BASE_PORT).
 HCCL_PORTS = range(60000, 60032)
 TOOLS = ("hccn_tool", "npu-smi")
+#: Up to so many nodes every pair is tried by TCP; beyond, the head and a ring.
+FULL_TCP = 32
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,15 @@ def tcp_ports(inventory: Inventory) -> tuple[int, ...]:
     return (inventory.ray.port, inventory.server.port, HCCL_PORTS[0], HCCL_PORTS[-1])
 
 
+def peers(inventory: Inventory, node: Node) -> tuple[Node, ...]:
+    """The nodes that a node tries to reach by TCP: all others, or in large clusters the head and the next one."""
+    nodes = inventory.nodes
+    if len(nodes) <= FULL_TCP:
+        return tuple(n for n in nodes if n.name != node.name)
+    following = nodes[(nodes.index(node) + 1) % len(nodes)]
+    return tuple({n.name: n for n in (inventory.head_node, following) if n.name != node.name}.values())
+
+
 def commands(inventory: Inventory, node: Node) -> list[Command]:
     """Everything that the stage asks of one node, in one batch; the same facts in one lane, the NPUs in theirs."""
     out = [
@@ -93,9 +104,8 @@ def commands(inventory: Inventory, node: Node) -> list[Command]:
     ]
     for device in node.device_ids:
         out += [npu_smi.health(device), npu_smi.board(device)]
-    for peer in inventory.nodes:
-        if peer.name != node.name:
-            out.append(host.tcp(peer.name, peer.node_ip, tcp_ports(inventory)))
+    for peer in peers(inventory, node):
+        out.append(host.tcp(peer.name, peer.node_ip, tcp_ports(inventory)))
     if inventory.container.engine is not Engine.NONE:
         out += [containers.version(inventory), containers.image(inventory), containers.ps_labelled(inventory)]
     return out
@@ -108,7 +118,7 @@ def collect(run: Run) -> HostFacts:
     answers = run.send("host", run.everywhere(lambda node: commands(inventory, node)))
     node = answers.per_node
     device = inventory.devices
-    pairs = [(a.name, b.name) for a in inventory.nodes for b in inventory.nodes if a.name != b.name]
+    pairs = [(a.name, b.name) for a in inventory.nodes for b in peers(inventory, a)]
     return HostFacts(
         reached=_reached(inventory, answers),
         boot_id=node("host.boot_id", host.parse_boot_id),

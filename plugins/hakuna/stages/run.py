@@ -14,7 +14,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ class Run:
 
     def send(self, name: str, batches: Mapping[str, Batch]) -> Answers:
         """Send one batch to each node, all nodes at once, and keep the answers under ``name``."""
-        wanted = {node: batch for node, batch in batches.items() if len(batch)}
+        wanted = {node: self._for_login(node, batch) for node, batch in batches.items() if len(batch)}
         kept = self.store.answers(name)
         if kept is None:
             self._guard(name, wanted)
@@ -161,6 +161,12 @@ class Run:
         if self.live:
             known = set(self.journal.traces())
             self.journal.intend([t for t in traces if t not in known])
+
+    def _for_login(self, node: str, batch: Batch) -> Batch:
+        """Commands that want root keep that mark only where the inventory says that sudo is to be used."""
+        if self.inventory.node(node).ssh.sudo:
+            return batch
+        return Batch(tuple(replace(c, sudo=False) for c in batch))
 
     def _guard(self, name: str, batches: Mapping[str, Batch]) -> None:
         if self.plan.mode is Mode.FULL or not self.live:
@@ -210,7 +216,13 @@ class Run:
             if first:
                 self.progress(f"{stage.title} ...")
                 self.journal.write("stage", stage=stage.value, state="begin")
-            self._facts[stage] = self._collect(stage)
+            tell = self.progress
+            if not first:  # what is only read again was told already
+                self.progress = lambda _text: None
+            try:
+                self._facts[stage] = self._collect(stage)
+            finally:
+                self.progress = tell
             if first:
                 seconds = time.time() - begun
                 self.journal.write("stage", stage=stage.value, state="end", seconds=round(seconds, 3))
