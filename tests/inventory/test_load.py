@@ -29,7 +29,7 @@ def test_mock_is_the_guides_cluster_for_a_quick_run() -> None:
     assert inventory.transport is TransportKind.SIMULATED
     assert inventory.chip is Chip.ATLAS_800T_A2
     assert [n.name for n in inventory.nodes] == ["node-a", "node-b"]
-    assert (inventory.world_size, inventory.tp, inventory.thresholds.time_to_ready) == (16, 16, 10)
+    assert (inventory.world_size, inventory.tp, inventory.thresholds.time_to_ready) == (16, 16, 5)
 
 
 def test_the_template_is_the_guides_deployment() -> None:

@@ -21,7 +21,7 @@ def make(code="NET299", needs=("NET207",)):
 
     return Rule(
         code, Stage.of_code(code), "something", "Why.", "Judged so.", "do {node} {device_id} {expected}", "", "",
-        needs, (), True, test_something,
+        needs, True, test_something,
     )  # fmt: skip
 
 

@@ -2,8 +2,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from types import ModuleType, SimpleNamespace
+from pathlib import Path
 
 import pytest
 from report_samples import a_book, events, result, tls_fault, write_run
@@ -11,9 +10,7 @@ from report_samples import a_book, events, result, tls_fault, write_run
 import hakuna.suites
 from hakuna import cli
 
-
-class BadInventoryError(Exception):
-    pass
+MOCK = Path(__file__).resolve().parents[2] / "inventory" / "mock.yaml"
 
 
 @pytest.fixture(autouse=True)
@@ -21,36 +18,6 @@ def book(monkeypatch):
     known = a_book("NET204", "NET101", "HST101", "RAY101", "COL101", "GEN101")
     monkeypatch.setattr(hakuna.suites, "load_rules", lambda: known)
     return known
-
-
-@pytest.fixture
-def lower(monkeypatch):
-    """Stand-ins for what the commands call in lower layers."""
-    said = SimpleNamespace(loaded=object(), table='{"version": "1.0"}', left=0, asked=[])
-
-    def load(path):
-        if not path.exists():
-            raise BadInventoryError(f"{path}: no such file")
-        return said.loaded
-
-    def generate_live(loaded):
-        said.asked.append(loaded)
-        return said.table
-
-    def down(loaded):
-        said.asked.append(loaded)
-        return said.left
-
-    for name, content in {
-        "hakuna.inventory": {"load": load, "InventoryError": BadInventoryError},
-        "hakuna.stages.rank_table": {"generate_live": generate_live},
-        "hakuna.stages.teardown": {"down": down},
-    }.items():
-        module = ModuleType(name)
-        module.__path__ = []
-        vars(module).update(content)
-        monkeypatch.setitem(sys.modules, name, module)
-    return said
 
 
 def test_report_of_a_killed_run(tmp_path, capsys):
@@ -92,36 +59,44 @@ def test_rules(capsys):
     assert capsys.readouterr().out.startswith("# Rules\n")
 
 
-def test_rank_table_is_written_whole_or_shown(tmp_path, capsys, lower):
-    inventory, output = tmp_path / "prod.yaml", tmp_path / "table.json"
-    inventory.touch()
-    assert cli.main(["rank-table", "--inventory", str(inventory), "-o", str(output)]) == 0
-    assert output.read_text() == lower.table
-    assert lower.asked == [lower.loaded]
-    assert cli.main(["rank-table", "--inventory", str(inventory)]) == 0
-    assert capsys.readouterr().out == lower.table + "\n"
+def test_rank_table_is_written_whole_or_shown(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["rank-table", "--inventory", str(MOCK), "-o", "table.json"]) == 0
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert [s["server_id"] for s in table["server_list"]] == ["192.0.2.11", "192.0.2.12"]
+    assert [d["rank_id"] for s in table["server_list"] for d in s["device"]] == [str(n) for n in range(16)]
+    assert cli.main(["rank-table", "--inventory", str(MOCK)]) == 0
+    assert json.loads(capsys.readouterr().out) == table
 
 
-def test_a_wrong_output_folder_is_said_before_any_node_is_asked(tmp_path, capsys, lower):
-    inventory = tmp_path / "prod.yaml"
-    inventory.touch()
-    assert cli.main(["rank-table", "--inventory", str(inventory), "-o", str(tmp_path / "no" / "t.json")]) == 2
+def test_no_rank_table_without_every_address(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    inventory = tmp_path / "faulty.yaml"
+    faults = "simulation:\n  faults: [no-device-ip@node-b/3]\n"
+    inventory.write_text(MOCK.read_text(encoding="utf-8") + faults, encoding="utf-8")
+    assert cli.main(["rank-table", "--inventory", str(inventory), "-o", "table.json"]) == 2
+    error = capsys.readouterr().err
+    assert "node-b/3" in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "table.json").exists()
+
+
+def test_a_wrong_output_folder_is_said_before_any_node_is_asked(tmp_path, capsys):
+    assert cli.main(["rank-table", "--inventory", str(MOCK), "-o", str(tmp_path / "no" / "t.json")]) == 2
     assert "is not a folder" in capsys.readouterr().err
-    assert lower.asked == []
 
 
-def test_down_gives_the_status_of_the_teardown(tmp_path, lower):
-    inventory = tmp_path / "prod.yaml"
-    inventory.touch()
-    lower.left = 1
-    assert cli.main(["down", "--inventory", str(inventory)]) == 1
-    assert lower.asked == [lower.loaded]
+def test_down_with_nothing_to_take_down(tmp_path, capsys):
+    assert cli.main(["down", "--inventory", str(MOCK), "--reports", str(tmp_path)]) == 0
+    assert "nothing of an earlier run is left" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["down", "rank-table"])
-def test_a_missing_inventory_is_a_sentence(tmp_path, capsys, lower, command):
+def test_a_missing_inventory_is_a_sentence(tmp_path, capsys, command):
     assert cli.main([command, "--inventory", str(tmp_path / "no.yaml")]) == 2
-    assert capsys.readouterr().err == f"hakuna: {tmp_path / 'no.yaml'}: no such file\n"
+    error = capsys.readouterr().err
+    assert error.startswith(f"hakuna: {tmp_path / 'no.yaml'}")
+    assert "Traceback" not in error
 
 
 def test_arguments_that_are_wrong_exit_2(capsys):

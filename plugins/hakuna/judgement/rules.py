@@ -32,9 +32,9 @@ class Rule:
     source: str
     guide: str
     needs: tuple[str, ...]
-    rests_on: tuple[str, ...]
     gates: bool
     function: Callable[..., None]
+    rests_on: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> tuple[str, ...]:
