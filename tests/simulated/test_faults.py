@@ -91,6 +91,13 @@ def test_a_softer_fault_changes_only_its_rule(fault, clean, tmp_path):
     assert (found.verdict is RunVerdict.READY) == verdict.green
 
 
+def test_nothing_is_green_that_could_not_be_seen(tmp_path):
+    found = verdicts(tmp_path, "dead-host@node-a", "dead-host@node-b")
+    green = {c for c, r in found.results.items() if r.verdict.green}
+    assert {c for c in green if not c.startswith("INV")} == {"HST102", "HST103", "HST104"}
+    assert {str(r.finding.cause) for r in found.root_causes} == {"HST101 on node-a", "HST101 on node-b"}
+
+
 def test_two_faults_are_two_causes(tmp_path):
     found = verdicts(tmp_path, "tls-differs@node-b/3", "stale-hccn-conf@node-a/1")
     assert {str(r.finding.cause) for r in found.root_causes} == {"NET204 on node-b/3", "NET205 on node-a/1"}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from hakuna.inventory.model import Node
 from hakuna.judgement.rules import Rule
+from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import Cause, CheckResult, Finding, Verdict, worst
 from hakuna.probes.reading import Consulted, Reading, ReadingState
 from hakuna.where import Where
@@ -139,7 +140,10 @@ def conclude(
     out += [_attributed(_unreadable(rule, r), blockers) for r in findings.consulted.unreadable if r.where not in told]
     if problem:
         out.append(Finding(rule.code, Where.cluster(), Verdict.ERROR, message=problem))
-    if not out and not findings.consulted.read_count:
+    evidence = findings.consulted.read_count
+    if rule.stage is Stage.INVENTORY:
+        evidence += findings.consulted.expectation_count
+    if not out and not evidence:
         out.append(
             _attributed(
                 Finding(rule.code, Where.cluster(), Verdict.ERROR, message="no evidence: the check read no fact"),
@@ -151,7 +155,7 @@ def conclude(
         worst(f.verdict for f in out),
         tuple(out),
         tuple(findings.notes),
-        read_count=findings.consulted.read_count,
+        read_count=evidence,
         seconds=seconds,
     )
 

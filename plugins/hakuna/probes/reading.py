@@ -73,6 +73,10 @@ class UnparsedError(ValueError):
     """Raised by a parser: the text is not what the tool is known to print. The message says why."""
 
 
+#: What the source of a reading of the inventory begins with.
+INVENTORY = "inventory:"
+
+
 @dataclass
 class Consulted:
     """What one running check has looked at."""
@@ -88,7 +92,13 @@ class Consulted:
 
     @property
     def read_count(self) -> int:
-        return sum(r.readable for r in self.readings.values())
+        """How many facts of the nodes could be read; what the inventory says is an expectation, not evidence."""
+        return sum(r.readable and not r.source.startswith(INVENTORY) for r in self.readings.values())
+
+    @property
+    def expectation_count(self) -> int:
+        """How often the inventory was looked at."""
+        return sum(r.source.startswith(INVENTORY) for r in self.readings.values())
 
 
 #: The running check's record; unset outside of checks (in parsers' and judges' own tests).

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hakuna.inventory.model import Inventory
-from hakuna.probes.reading import CONSULTED, Reading, ReadingState
+from hakuna.probes.reading import CONSULTED, INVENTORY, Reading, ReadingState
 from hakuna.stages.run import Mode, Plan, Run
 from hakuna.where import Where
 
@@ -26,7 +26,7 @@ class InventoryFacts:
     def model(self) -> Inventory:
         consulted = CONSULTED.get()
         if consulted is not None:
-            consulted.add(Reading(Where.cluster(), ReadingState.READ, self.name, "", self.name))
+            consulted.add(Reading(Where.cluster(), ReadingState.READ, self.name, "", f"{INVENTORY}{self.name}"))
         return self.loaded
 
     @property

@@ -10,7 +10,7 @@ from hakuna.inventory.model import Chip, Inventory, Node
 from hakuna.judgement import mesh_schedule
 from hakuna.probes import hccn, hccn_conf
 from hakuna.probes.reading import Reading, ReadingState, Table
-from hakuna.stages.answers import Answers
+from hakuna.stages.answers import Answers, lost
 from hakuna.stages.run import Run
 from hakuna.where import Where
 
@@ -60,10 +60,15 @@ def collect(run: Run) -> NetworkFacts:
     known = {d: r.fact.ip for d, r in addresses.readings.items() if r.fact is not None and r.fact.ip}
     pings: dict[str, list[Command]] = {n.name: [] for n in inventory.nodes}
     pairs: list[tuple[Where, Where]] = []
+    unprobed: dict[Where, Reading[hccn.Ping]] = {}
     for source, target in schedule.pairs:
-        if target in known and source in known:
+        unknown = next((end for end in (source, target) if end not in known), None)
+        if unknown is None:
             pings[source.node].append(hccn.ping(source.device, known[target], target.node, target.device))
             pairs.append((source, target))
+        else:
+            pair = Where.pair(source, target)
+            unprobed[pair] = lost(pair, f"not probed: {unknown} has no known address", f"network/{unknown.node}")
     mesh = run.send("network.mesh", {n: Batch(tuple(c)) for n, c in pings.items()})
     return NetworkFacts(
         address=addresses,
@@ -75,8 +80,8 @@ def collect(run: Run) -> NetworkFacts:
         lldp=answers.per_device("hccn.lldp", hccn.parse_lldp, devices),
         link_history=answers.per_device("hccn.link_stat", hccn.parse_link_stat, devices),
         conf=answers.per_node("hccn.conf", hccn_conf.parse_conf),
-        pings=Table({Where.pair(a, b): _ping(mesh, a, b) for a, b in pairs}),
-        coverage=schedule.coverage,
+        pings=Table({Where.pair(a, b): _ping(mesh, a, b) for a, b in pairs} | unprobed),
+        coverage=schedule.coverage + (f"; {len(unprobed)} of them not probed" if unprobed else ""),
     )
 
 
