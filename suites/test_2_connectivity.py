@@ -182,6 +182,8 @@ def test_every_device_reaches_every_other(network, inventory, findings):
     hccn_tool -i {device_id} -ping -g address {target}
     Source: guide 5.1; vllm-ascend #16847, #9447
     """
+    if not network.pings.readings:
+        findings.skip("one node has no other to reach")
     findings.note(network.coverage)
     matrix = losses(network.pings, total=True)
     for blamed in blame(matrix, inventory.model.layout):
@@ -205,6 +207,8 @@ def test_no_packets_are_lost_on_the_way(network, inventory, findings):
     Fix: check the optic and PFC counters of that port; on {node}: hccn_tool -i {device_id} -stat -g
     Source: guide 0 and 5.1
     """
+    if not network.pings.readings:
+        findings.skip("one node has no other to reach")
     limit = inventory.model.thresholds.ping_loss_percent
     matrix = losses(network.pings, total=False, limit=limit)
     for blamed in blame(matrix, inventory.model.layout):
@@ -225,6 +229,8 @@ def test_latency_is_low(network, inventory, findings):
 
     Fix: compare the switch path of this pair with a fast one's (hccn_tool -i {device_id} -lldp -g)
     """
+    if not network.pings.readings:
+        findings.skip("one node has no other to reach")
     limit = inventory.model.thresholds.ping_latency_ms
     slowest = 0.0
     for pair, ping in network.pings:

@@ -11,7 +11,7 @@ def done(collective, findings):
     return collective.result.value
 
 
-@rule("COL601", guide="5")
+@rule("COL601", guide="5", marks=("slow", "disruptive"))
 def test_the_all_reduce_is_right(collective, findings):
     """A collective that hangs, or returns without having summed, is the fault behind hanging and babbling servers.
 
@@ -31,7 +31,7 @@ def test_the_all_reduce_is_right(collective, findings):
         findings.note(f"{result.backend}: {largest.bytes} bytes at {largest.gbps:.1f} Gbit/s")
 
 
-@rule("COL602", guide="5", rests_on=("COL601",))
+@rule("COL602", guide="5", rests_on=("COL601",), marks=("disruptive",))
 def test_every_rank_is_on_its_own_device(collective, inventory, findings):
     """All devices of all nodes must take part, each with one rank.
 
@@ -47,7 +47,7 @@ def test_every_rank_is_on_its_own_device(collective, inventory, findings):
             findings.fail(device, expected="one rank", observed=taken.count(device))
 
 
-@rule("COL603", guide="5", rests_on=("COL601",), gates=False)
+@rule("COL603", guide="5", rests_on=("COL601",), gates=False, marks=("hardware", "disruptive"))
 def test_bandwidth_is_as_expected(collective, inventory, findings):
     """A link that fell back to a lower speed works, slowly.
 

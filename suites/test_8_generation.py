@@ -69,7 +69,7 @@ def test_streaming_gives_the_same_answer(generation, inventory, findings):
         findings.fail(head, expected=whole.text.strip(), observed=stream.text.strip())
 
 
-@rule("GEN804", guide="4.2", rests_on=("GEN805",))
+@rule("GEN804", guide="4.2", rests_on=("GEN805",), marks=("slow",))
 def test_pipeline_answers(generation, inventory, findings):
     """The guide's second way to use the deployment: pipeline() in Python, tp=16, eager mode.
 
@@ -179,7 +179,7 @@ def test_the_first_token_comes_soon(generation, inventory, findings):
         findings.fail(inventory.model.head_node, expected=f"{limit:g} s", observed=observed)
 
 
-@rule("GEN810", guide="4.1", rests_on=("GEN801",), gates=False)
+@rule("GEN810", guide="4.1", rests_on=("GEN801",), gates=False, marks=("hardware",))
 def test_tokens_come_fast_enough(generation, inventory, findings):
     """Throughput of a single request, as a figure to compare nights by.
 

@@ -20,6 +20,7 @@ class Rule:
     """One rule. ``needs`` are the codes whose failure at the same place explains a failure here.
 
     ``rests_on`` are those whose failure anywhere explains one here (without a server no node has workers).
+    ``marks`` are pytest markers (``hardware``, ``slow``, ``disruptive``).
     ``gates`` says whether a FAIL keeps later stages from being brought up.
     """
 
@@ -35,6 +36,7 @@ class Rule:
     gates: bool
     function: Callable[..., None]
     rests_on: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -96,6 +98,7 @@ def rule(
     rests_on: tuple[str, ...] = (),
     gates: bool = True,
     source: str = "",
+    marks: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
     """Make a test function a check that reports under ``code``.
 
@@ -123,6 +126,7 @@ def rule(
                 rests_on=rests_on,
                 gates=gates,
                 function=function,
+                marks=marks,
             )
         )
         function.__hakuna_rule__ = code  # type: ignore[attr-defined]  # the mark that the plugin looks for

@@ -100,6 +100,8 @@ class Acceptance:
                 kept.append(item)
                 continue
             item.add_marker(pytest.mark.stage(rule.stage.value))
+            for mark in rule.marks:
+                item.add_marker(mark)
             item.user_properties += [("rule", rule.code), ("stage", rule.stage.value)]
             disruptive = self.run.plan.mode is Mode.ATTACH and item.get_closest_marker("disruptive")
             (kept if self.run.plan.wants(rule.stage) and not disruptive else left).append(item)
