@@ -25,9 +25,15 @@ echo hostname-end
 # Inside a container nobody adds the driver's folder to PATH, as transports do on the host.
 WHICH = r"""
 PATH=${PATH:+$PATH:}/usr/local/Ascend/driver/tools:/usr/local/sbin:/usr/sbin:/sbin
+# Not "command -v": a shell's own builtin, or busybox's applet, hides whether there is a file.
 for n; do
-  p=$(command -v "$n" 2>/dev/null) || p=
-  case $p in /*) echo "$n $p";; *) echo "$n -";; esac
+  p=-
+  IFS=:
+  for d in $PATH; do
+    if [ -f "$d/$n" ] && [ -x "$d/$n" ]; then p=$d/$n; break; fi
+  done
+  unset IFS
+  echo "$n $p"
 done
 echo which-end
 """

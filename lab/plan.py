@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a lab is: names, addresses and places, all of them functions of two numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+#: Everything that a lab keeps on the machine while it is up; ``down`` removes it.
+FOLDER = Path("/run/hakuna-lab")
+#: Kept between labs, as it takes long to make: the image and Ray's virtual environment.
+CACHE = Path.home() / ".cache" / "hakuna-lab"
+INVENTORY = REPOSITORY / "lab" / "inventory.yaml"
+#: The only network interface that the machine itself gets.
+UPLINK = "hakuna-lab"
+#: Benchmark addresses (RFC 2544), which no network routes: hosts, then devices.
+HOSTS_NET = "198.18.77"
+DEVICES_NET = "198.19"
+DEVICES_MASK = 16
+#: In a lab host: the folder of what belongs to the lab and not to a real host.
+IN_HOST = "/etc/hakuna-lab"
+CONTROL_DEVICES = ("davinci_manager", "devmm_svm", "hisi_hdc")
+MODEL = "/models/model"
+MAX_NODES = 16
+MAX_DEVICES = 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A lab of ``nodes`` hosts with ``devices`` NPUs each.
+
+    ``bare`` leaves out container engine and Ray: networks and sshd only.
+    """
+
+    nodes: int = 2
+    devices: int = 8
+    bare: bool = False
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(f"lab-{chr(ord('a') + i)}" for i in range(self.nodes))
+
+    def number(self, host: str) -> int:
+        """The host's place, from 0; ValueError when the lab has no such host."""
+        return self.hosts.index(host)
+
+    def host_ip(self, host: str) -> str:
+        return f"{HOSTS_NET}.{11 + self.number(host)}"
+
+    def device_ip(self, host: str, device: int) -> str:
+        return f"{DEVICES_NET}.{1 + self.number(host)}.{10 + device}"
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        return cls(**json.loads(text))
+
+
+def controller_ip() -> str:
+    """The machine's own address towards the hosts."""
+    return f"{HOSTS_NET}.1"
+
+
+def namespace(device: int) -> str:
+    """The network namespace of a device's port, inside its host."""
+    return f"npu{device}"
+
+
+def switch_port(host: str, device: int) -> str:
+    """The switch's name of the port that a device is plugged into."""
+    return f"{host.removeprefix('lab-')}-npu{device}"
