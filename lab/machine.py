@@ -55,7 +55,7 @@ class Process:
 
     def inside(self, *words: str) -> list[str]:
         """The command that runs ``words`` in the namespaces of this process (all but its cgroups)."""
-        return ["nsenter", "-t", str(self.pid), "-m", "-u", "-n", "-i", "-p", "--wd=/", "--", *words]
+        return ["nsenter", "-t", str(self.pid), "-m", "-u", "-n", "-i", "-p", "--", *words]
 
     def beside(self, *words: str) -> list[str]:
         """The command that runs ``words`` in its network namespace alone."""
@@ -86,13 +86,13 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30.0) ->
 
 
 def marked(mark: str) -> list[int]:
-    """The processes whose command line holds ``mark``, other than this one."""
+    """The processes whose environment has the entry ``mark``, other than this one."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for entry in Path("/proc").glob("[0-9]*/environ"):
         try:
             text = entry.read_bytes()
         except OSError:
             continue  # it has just ended
-        if mark.encode() in text and int(entry.parent.name) != os.getpid():
+        if mark.encode() in text.split(b"\0") and int(entry.parent.name) != os.getpid():
             found.append(int(entry.parent.name))
     return found

@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 
 from lab.machine import LabError, Process, run, wait_for
-from lab.plan import DEVICES_MASK, FOLDER, UPLINK, Plan, controller_ip, namespace, switch_port
+from lab.plan import DEVICES_MASK, MARK, UPLINK, Plan, controller_ip, namespace, switch_port
 
 HOSTS_BRIDGE = "hosts"
 DEVICES_BRIDGE = "devices"
@@ -15,7 +15,7 @@ DEVICES_BRIDGE = "devices"
 def start_switch() -> Process:
     """The namespace of both switches, and the machine's own port on the hosts' one."""
     keeper = subprocess.Popen(
-        ["unshare", "--net", "--", "sh", "-c", "exec sleep infinity", f"{FOLDER}/switch"],
+        ["env", MARK, "unshare", "--net", "--", "sleep", "infinity"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -19,6 +19,8 @@ UPLINK = "hakuna-lab"
 HOSTS_NET = "198.18.77"
 DEVICES_NET = "198.19"
 DEVICES_MASK = 16
+#: In the environment of every process that holds a lab's namespaces, whatever became of the state file.
+MARK = f"HAKUNA_LAB={FOLDER}"
 #: In a lab host: the folder of what belongs to the lab and not to a real host.
 IN_HOST = "/etc/hakuna-lab"
 CONTROL_DEVICES = ("davinci_manager", "devmm_svm", "hisi_hdc")

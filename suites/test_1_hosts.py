@@ -134,7 +134,7 @@ def test_no_foreign_process_is_on_an_npu(hosts, inventory, findings):
         findings.skip("the devices belong to the service that is already up")
     for node, info in hosts.npu_info:
         for process in info.processes:
-            place = Where(node.node, process.npu)
+            place = Where(node.node, info.device_of(process))
             findings.fail(place, expected="no process", observed=f"{process.name} (pid {process.pid})", pid=process.pid)
 
 

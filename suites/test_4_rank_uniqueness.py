@@ -3,6 +3,8 @@
 
 from hakuna import Where, rule
 from hakuna.judgement.rank_table_fault import place_of
+from hakuna.judgement.rank_table_rules import both_profiles
+from hakuna.stages.rank_table import context_of, live_addresses, needs_table
 
 
 def report(rank_table, findings, inventory, *codes):
@@ -21,7 +23,59 @@ def report(rank_table, findings, inventory, *codes):
         )
 
 
-@rule("RNK401", guide="3", needs=("CTR301",))
+@rule("RNK400", guide="3", needs=("CTR301", "NET201", "NET202", "NET203"))
+def test_the_table_can_be_made(rank_table, inventory, findings):
+    """The table is made from what is live: an address of every device and, for A3, its SDID and super pod. What cannot
+    be listed cannot be reached.
+
+    Judged on making the table from hccn_tool -i N -ip -g and, for version 1.2, npu-smi info -t spod-info.
+
+    Fix: mend what is missing on {where}; or write the table by hand and set rank_table.generate: false
+    Source: guide 3; hicann/hccl rank_table_config_a3.md
+    """
+    if not rank_table.needed:
+        findings.skip(f"no rank table is used: {rank_table.why}")
+    if inventory.attached or not inventory.model.rank_table.generate:
+        findings.skip("the table is the site's own")
+    places = rank_table.problem_at or (Where.cluster(),)
+    for place in places if rank_table.problem else ():
+        findings.fail(place, expected="a rank table", observed=rank_table.problem)
+    for device, pod in rank_table.super_pods:
+        findings.note(f"{device}: SDID {pod.sdid} in super pod {pod.super_pod_id}")
+    findings.saw("the live addresses")
+
+
+@rule("NET230", guide="3", needs=("NET201", "NET202"), gates=False)
+def test_a_rank_table_that_is_there_already_is_sound(hosts, network, inventory, findings):
+    """A table from another day, or pasted from the guide, is found by LMDeploy and HCCL only after minutes. The guide's
+    own example dies: its server_id is no node IP, and it lists 4 devices where tp=16 needs 16.
+
+    Judged on the file at rank_table.path, if there is one, by HCCL's and LMDeploy's rules, with its lines. Where the
+    run makes the table itself (rank_table.generate: true) it is a warning: the file will be replaced.
+
+    Fix: make it again: hakuna rank-table --inventory INVENTORY -o {path}
+    Source: HCCL rank_table_config; lmdeploy ray_executor.py up to v0.14.0
+    """
+    model = inventory.model
+    named = model.server.lmdeploy_version
+    version = None if named == "detect" else named
+    if not needs_table(model, version)[0]:
+        findings.skip(f"no rank table is used: {needs_table(model, version)[1]}")
+    say = findings.warn if model.rank_table.generate and not inventory.attached else findings.fail
+    context = context_of(model, live_addresses(network), version)
+    for node, text in hosts.rank_table:
+        for fault in both_profiles(text, context) if text else ():
+            line = f"line {fault.line}: " if fault.line else ""
+            say(
+                node,
+                expected=fault.expected,
+                observed=fault.observed,
+                message=f"{line}{fault.message}",
+                path=model.rank_table.path,
+            )
+
+
+@rule("RNK401", guide="3", needs=("CTR301",), rests_on=("RNK400",))
 def test_the_table_is_on_every_node(rank_table, inventory, findings):
     """The guide: the same path on all nodes, readable for the processes that read it.
 

@@ -81,7 +81,7 @@ def test_every_device_has_one_worker(api_server, inventory, findings):
                 variable="RAY_EXPERIMENTAL_NOSET_ASCEND_RT_VISIBLE_DEVICES",
             )
     for node, info in api_server.npu:
-        used = [p.npu for p in info.processes]
+        used = [info.device_of(p) for p in info.processes]
         for npu in sorted(set(used)):
             if used.count(npu) > 1:
                 findings.fail(Where(node.node, npu), expected="one worker", observed=used.count(npu), variable="ranks")

@@ -70,7 +70,9 @@ def test_the_devices_are_free_again(teardown, hosts, findings):
         known = {p.pid for p in before.processes} if before else set()
         for process in info.processes:
             if process.pid not in known:
-                findings.fail(node, expected="free", observed=f"{process.name} on {process.npu}", pid=process.pid)
+                findings.fail(
+                    node, expected="free", observed=f"{process.name} on {info.device_of(process)}", pid=process.pid
+                )
 
 
 @rule("TDN905")

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     table = commands.add_parser("rank-table", help="make the rank table from the devices' live IPs")
     table.add_argument("--inventory", metavar="FILE", type=Path, required=True)
     table.add_argument("-o", "--output", metavar="FILE", type=Path, help="where to write it (default: the terminal)")
+    table.add_argument("--check", metavar="FILE", type=Path, help="judge this table instead; no node is asked")
     table.set_defaults(command=_rank_table)
 
     report = commands.add_parser("report", help="report a run again from its folder, also one that was killed")
@@ -87,6 +89,8 @@ def _rank_table(arguments: argparse.Namespace) -> int:
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"{output.parent} is not a folder")
     inventory = _load(arguments.inventory).inventory
+    if arguments.check is not None:
+        return _check_table(inventory, arguments.check)
     transport = _connect(inventory, Path("reports"))
     try:
         text = generate_live(inventory, transport)
@@ -99,6 +103,27 @@ def _rank_table(arguments: argparse.Namespace) -> int:
     else:
         write_whole(output, text)
     return 0
+
+
+def _check_table(inventory: Inventory, path: Path) -> int:
+    from hakuna.judgement.rank_table_rules import both_profiles
+    from hakuna.stages.rank_table import context_of
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not a text in UTF-8") from None
+    named = inventory.server.lmdeploy_version
+    version = None if named == "detect" else named
+    faults = both_profiles(text, replace(context_of(inventory, {}, version), live=None, path=str(path)))
+    for fault in faults:
+        sys.stdout.write(f"{path}:{fault.line or 1}: {fault.message}\n")
+        if fault.fix:
+            sys.stdout.write(f"    fix: {fault.fix}\n")
+    against = f"LMDeploy {named if version else 'of an unknown version'} and HCCL, tp={inventory.tp}"
+    sys.stdout.write(f"{len(faults)} faults" if faults else "no fault")
+    sys.stdout.write(f" by the rules of {against}\n")
+    return 1 if faults else 0
 
 
 def _report(arguments: argparse.Namespace) -> int:

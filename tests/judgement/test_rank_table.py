@@ -10,50 +10,7 @@ import pytest
 from hakuna.inventory.model import Chip, Inventory, Node, RankTable
 from hakuna.judgement.rank_table import DeviceEntry, RankTableError, ServerEntry, from_inventory, generate
 from hakuna.where import Where
-
-GUIDE = """\
-{
-  "status": "completed",
-  "version": "1.0",
-  "server_count": "2",
-  "server_list": [
-    {
-      "server_id": "node_0",
-      "device": [
-        {
-          "device_id": "0",
-          "device_ip": "192.168.1.8",
-          "device_port": "16667",
-          "rank_id": "0"
-        },
-        {
-          "device_id": "1",
-          "device_ip": "192.168.1.9",
-          "device_port": "16667",
-          "rank_id": "1"
-        }
-      ]
-    },
-    {
-      "server_id": "node_1",
-      "device": [
-        {
-          "device_id": "0",
-          "device_ip": "192.168.2.8",
-          "device_port": "16667",
-          "rank_id": "2"
-        },
-        {
-          "device_id": "1",
-          "device_ip": "192.168.2.9",
-          "device_port": "16667",
-          "rank_id": "3"
-        }
-      ]
-    }
-  ]
-}
-"""
+from support.rank_tables import GUIDE
 
 
 def server(name, *devices, pod=None):

@@ -12,33 +12,9 @@ import pytest
 
 from hakuna.inventory.model import Chip
 from hakuna.judgement.rank_table_rules import FaultCode, Profile, TableContext, judge
-from support.rank_tables import codes, deployment, faults
+from support.rank_tables import GUIDE, codes, deployment, faults
 
 C = FaultCode
-
-GUIDE = """\
-{
-  "status": "completed",
-  "version": "1.0",
-  "server_count": "2",
-  "server_list": [
-    {
-      "server_id": "node_0",
-      "device": [
-        { "device_id": "0", "device_ip": "192.168.1.8", "device_port": "16667", "rank_id": "0" },
-        { "device_id": "1", "device_ip": "192.168.1.9", "device_port": "16667", "rank_id": "1" }
-      ]
-    },
-    {
-      "server_id": "node_1",
-      "device": [
-        { "device_id": "0", "device_ip": "192.168.2.8", "device_port": "16667", "rank_id": "2" },
-        { "device_id": "1", "device_ip": "192.168.2.9", "device_port": "16667", "rank_id": "3" }
-      ]
-    }
-  ]
-}
-"""
 
 
 def line_of(table, fault):
@@ -63,7 +39,7 @@ def test_the_guides_example_fails_with_the_guides_lmdeploy(version):
     assert "16" in size.expected
     for fault, line, expected, observed, place in (
         (first, 7, "10.0.0.1", "node_0", (0, None)),
-        (second, 14, "10.0.0.2", "node_1", (1, None)),
+        (second, 24, "10.0.0.2", "node_1", (1, None)),
     ):
         assert fault.code is C.SERVER_ID_NOT_NODE_IP
         assert (fault.line, fault.expected, fault.observed, fault.where) == (line, expected, observed, place)
@@ -348,7 +324,7 @@ def test_servers_of_one_pod_must_be_neighbours():
 def test_comments_do_not_hide_other_faults():
     text = GUIDE.replace('"version": "1.0",', '"version": "1.0",  // A2').replace('"rank_id": "3"', '"rank_id": "2"')
     found = judge(text, Profile.HCCL, TableContext())
-    assert [(f.code, f.line) for f in found] == [(C.NOT_JSON, 3), (C.RANK_DUPLICATE, 17)]
+    assert [(f.code, f.line) for f in found] == [(C.NOT_JSON, 3), (C.RANK_DUPLICATE, 36)]
 
 
 def test_many_comments_are_one_fault():

@@ -7,7 +7,7 @@ import json
 import xml.etree.ElementTree as ET
 
 import pytest
-from sessions import MOCK, ROOT, pytest_session
+from support.sessions import MOCK, ROOT, pytest_session
 
 MOCKED = f"--inventory={MOCK}"
 

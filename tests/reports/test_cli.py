@@ -9,6 +9,7 @@ from report_samples import a_book, events, result, tls_fault, write_run
 
 import hakuna.suites
 from hakuna import cli
+from support.rank_tables import GUIDE
 
 MOCK = Path(__file__).resolve().parents[2] / "inventory" / "mock.yaml"
 
@@ -84,6 +85,26 @@ def test_no_rank_table_without_every_address(tmp_path, capsys, monkeypatch):
 def test_a_wrong_output_folder_is_said_before_any_node_is_asked(tmp_path, capsys):
     assert cli.main(["rank-table", "--inventory", str(MOCK), "-o", str(tmp_path / "no" / "t.json")]) == 2
     assert "is not a folder" in capsys.readouterr().err
+
+
+def test_the_guides_own_table_is_told_with_all_that_is_wrong(tmp_path, capsys):
+    inventory = tmp_path / "old.yaml"
+    version = 'server:\n  lmdeploy_version: "0.14.0"\n'
+    inventory.write_text(MOCK.read_text(encoding="utf-8") + version, encoding="utf-8")
+    table = tmp_path / "rank_table.json"
+    table.write_text(GUIDE, encoding="utf-8")
+    assert cli.main(["rank-table", "--inventory", str(inventory), "--check", str(table)]) == 1
+    told = capsys.readouterr().out
+    for words in (":7: ", "192.0.2.11", "Master address does not match rank table", ":24: ", "192.0.2.12", "16"):
+        assert words in told, told
+    assert "3 faults by the rules of LMDeploy 0.14.0 and HCCL, tp=16" in told
+    good = tmp_path / "good.json"
+    assert cli.main(["rank-table", "--inventory", str(inventory), "-o", str(good)]) == 0
+    assert cli.main(["rank-table", "--inventory", str(inventory), "--check", str(good)]) == 0
+    broken = tmp_path / "broken.json"
+    broken.write_text(GUIDE[:200], encoding="utf-8")
+    assert cli.main(["rank-table", "--inventory", str(inventory), "--check", str(broken)]) == 1
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_down_with_nothing_to_take_down(tmp_path, capsys):

@@ -9,6 +9,51 @@ from hakuna.inventory.model import Chip
 from hakuna.judgement.rank_table import DeviceEntry, ServerEntry, generate
 from hakuna.judgement.rank_table_rules import Profile, TableContext, judge
 
+#: The guide's own example (section 3), letter by letter.
+GUIDE = """\
+{
+  "status": "completed",
+  "version": "1.0",
+  "server_count": "2",
+  "server_list": [
+    {
+      "server_id": "node_0",
+      "device": [
+        {
+          "device_id": "0",
+          "device_ip": "192.168.1.8",
+          "device_port": "16667",
+          "rank_id": "0"
+        },
+        {
+          "device_id": "1",
+          "device_ip": "192.168.1.9",
+          "device_port": "16667",
+          "rank_id": "1"
+        }
+      ]
+    },
+    {
+      "server_id": "node_1",
+      "device": [
+        {
+          "device_id": "0",
+          "device_ip": "192.168.2.8",
+          "device_port": "16667",
+          "rank_id": "2"
+        },
+        {
+          "device_id": "1",
+          "device_ip": "192.168.2.9",
+          "device_port": "16667",
+          "rank_id": "3"
+        }
+      ]
+    }
+  ]
+}
+"""
+
 
 def deployment(nodes=2, devices=8, *, v6=False, version="1.0", lmdeploy="0.14.0"):
     """A good table and the context that it fits."""

@@ -139,6 +139,14 @@ class Sshd:
             time.sleep(0.01)  # a connection would be one of those that the tests count
         return self
 
+    def change_host_key(self) -> None:
+        """Give the server another host key, as a machine that was installed anew has; known_hosts stays as it is."""
+        self.stop()
+        for path in (self.host_key, Path(f"{self.host_key}.pub")):
+            path.unlink()
+        keygen(self.host_key)
+        self.start()
+
     def sessions(self) -> list[int]:
         """The process ids of the sshd processes that serve connections now."""
         if self._process is None:

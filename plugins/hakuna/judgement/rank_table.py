@@ -22,7 +22,14 @@ VERSION_A3 = "1.2"
 
 
 class RankTableError(ValueError):
-    """No valid table can be made from what is there; the message says what is missing, and where."""
+    """No valid table can be made from what is there; the message says what is missing, and where.
+
+    ``places`` are the devices that something is missing of; empty when it is not about single ones.
+    """
+
+    def __init__(self, message: str, places: Sequence[Where] = ()) -> None:
+        super().__init__(message)
+        self.places = tuple(places)
 
 
 @dataclass(frozen=True)
@@ -122,9 +129,9 @@ def _device(device: DeviceEntry, rank: int, version: str, port: int | None) -> d
 
 
 def _refuse_gaps(what: str, command: str, places: Iterable[Where]) -> None:
-    missing = [str(p) for p in places]
+    missing = list(places)
     if missing:
-        raise RankTableError(f"no {what} is known of {', '.join(missing)} ({command})")
+        raise RankTableError(f"no {what} is known of {', '.join(map(str, missing))} ({command})", missing)
 
 
 def _refuse_bad(nodes: Sequence[ServerEntry], version: str) -> None:

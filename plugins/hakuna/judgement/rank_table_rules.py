@@ -9,7 +9,7 @@ from hakuna.judgement.rank_table_json import DefectKind, Element, Kind, read_jso
 from hakuna.judgement.rank_table_shared import layout_faults, text_faults
 from hakuna.judgement.rank_table_view import View
 
-__all__ = ["FaultCode", "Profile", "TableContext", "TableFault", "judge", "place_of"]
+__all__ = ["FaultCode", "Profile", "TableContext", "TableFault", "both_profiles", "judge", "place_of"]
 
 #: Python's json, with which LMDeploy reads the table, takes the last one as HCCL does, but says nothing.
 _HARMLESS_TO_PYTHON = frozenset({DefectKind.DUPLICATE_KEY})
@@ -32,6 +32,14 @@ def judge(text: str, profile: Profile, context: TableContext) -> tuple[TableFaul
     if root is not None and root.kind is Kind.OBJECT:
         faults += _of_content(root, context, lmdeploy=lmdeploy)
     return tuple(sorted(faults, key=lambda f: f.line or 0))
+
+
+def both_profiles(text: str, context: TableContext) -> tuple[TableFault, ...]:
+    """What HCCL or this LMDeploy objects to, each fault once, in the order of the file."""
+    found: dict[tuple[FaultCode, str], TableFault] = {}
+    for fault in (*judge(text, Profile.HCCL, context), *judge(text, Profile.LMDEPLOY, context)):
+        found.setdefault((fault.code, fault.path), fault)
+    return tuple(sorted(found.values(), key=lambda f: f.line or 0))
 
 
 def _of_content(root: Element, context: TableContext, *, lmdeploy: bool) -> list[TableFault]:

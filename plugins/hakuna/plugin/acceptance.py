@@ -68,6 +68,7 @@ class Acceptance:
         self.teardown_wanted: list[str] = []
         self.progress = Progress(config, run, own_work=role == "controller")
         run.progress = self.progress.say
+        run.waiting = self.progress.wait
         if role == "controller":
             signal.signal(signal.SIGTERM, _interrupt)
 
@@ -288,9 +289,9 @@ def _stage(item: pytest.Item) -> Stage | None:
     return rule.stage if rule else None
 
 
-def _order(item: pytest.Item) -> tuple[int, str]:
+def _order(item: pytest.Item) -> int:
     rule = rule_of(getattr(item, "function", None))
-    return (rule.stage.order, rule.code) if rule else (Stage.TEARDOWN.order - 1, "~")
+    return rule.stage.order if rule else Stage.TEARDOWN.order - 1
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import nullcontext
 
 import pytest
 
 from hakuna.stages.run import Run
+
+#: How often something that is waited for is told: in a log, and on a terminal.
+HEARTBEAT_SECONDS = 10.0
+TERMINAL_SECONDS = 0.5
 
 
 class Progress:
@@ -19,6 +24,7 @@ class Progress:
         self.run = run
         self.own_work = own_work
         self.begun = time.monotonic()
+        self._last_wait = self.begun
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         if own_work and config.getoption("numprocesses", None):
@@ -31,23 +37,38 @@ class Progress:
         if self.own_work and self._thread is None:
             self._print(text)
 
+    def wait(self, text: str) -> None:
+        """Tell what is waited for: all the time on a terminal, on one line; else a line now and then."""
+        now = time.monotonic()
+        if now - self._last_wait < (TERMINAL_SECONDS if self._on_terminal() else HEARTBEAT_SECONDS):
+            return
+        self._last_wait = now
+        if self._on_terminal():
+            self._print(text, rewrite=True)
+        else:
+            self.say(text)
+
+    def _on_terminal(self) -> bool:
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        return self.own_work and self._thread is None and reporter is not None and reporter.isatty
+
     def stop(self) -> None:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=2)
             self._thread = None
 
-    def _print(self, text: str) -> None:
+    def _print(self, text: str, *, rewrite: bool = False) -> None:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None or self.config.get_verbosity() < 0:
             return
         capture = self.config.pluginmanager.get_plugin("capturemanager")
         line = f"hakuna {time.monotonic() - self.begun:6.1f} s  {text}"
-        if capture is None:
-            self._write(reporter, line)
-            return
-        with capture.global_and_fixture_disabled():
-            self._write(reporter, line)
+        with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+            if rewrite:
+                reporter.rewrite(line, erase=True)
+            else:
+                self._write(reporter, line)
 
     @staticmethod
     def _write(reporter: pytest.TerminalReporter, line: str) -> None:

@@ -7,8 +7,13 @@ import re
 from dataclasses import dataclass
 
 from hakuna.evidence import Command
+from hakuna.inventory.model import Chip
 from hakuna.probes.reading import UnparsedError
 from hakuna.probes.texts import lines, one, shown, unknown
+
+
+#: Devices per card, where it is not one: npu-smi addresses them by card (-i) and chip (-c) (sample info_a3_16chips_2die).
+_PER_CARD = {Chip.ATLAS_800T_A3: 2}
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,12 @@ class NpuInfo:
     chips: tuple[NpuChip, ...]
     processes: tuple[NpuProcess, ...] = ()
     lists_processes: bool = True
+
+    def device_of(self, process: NpuProcess) -> int:
+        """The device id that a process is on: of a card with two chips, that chip's own."""
+        phys = {(c.npu, c.chip): c.phy_id for c in self.chips}
+        phy = phys.get((process.npu, process.chip))
+        return process.npu if phy is None else phy
 
 
 @dataclass(frozen=True)
@@ -92,14 +103,39 @@ def npu_map() -> Command:
     return Command("npu.map", ("npu-smi", "info", "-m"), deadline=30.0, lane="npu", sudo=True)
 
 
-def health(device: int) -> Command:
-    argv = ("npu-smi", "info", "-t", "health", "-i", str(device), "-c", "0")
+@dataclass(frozen=True)
+class SuperPod:
+    """A device's place in its super pod (A3): ``sdid`` is the rank table's super_device_id."""
+
+    sdid: int
+    super_pod_id: str
+
+
+def _of_card(device: int, chip: Chip | None) -> tuple[str, str]:
+    """Card and chip of a device, as npu-smi counts them."""
+    card, place = divmod(device, _PER_CARD.get(chip, 1) if chip else 1)
+    return str(card), str(place)
+
+
+def health(device: int, chip: Chip | None = None) -> Command:
+    card, place = _of_card(device, chip)
+    argv = ("npu-smi", "info", "-t", "health", "-i", card, "-c", place)
     return Command(f"npu.health/{device}", argv, lane=f"npu/{device}", sudo=True)
 
 
-def board(device: int) -> Command:
-    argv = ("npu-smi", "info", "-t", "board", "-i", str(device))
+def board(device: int, chip: Chip | None = None) -> Command:
+    card, place = _of_card(device, chip)
+    argv = ("npu-smi", "info", "-t", "board", "-i", card)
+    if chip in _PER_CARD:
+        argv += ("-c", place)
     return Command(f"npu.board/{device}", argv, lane=f"npu/{device}", sudo=True)
+
+
+def super_pod(device: int, chip: Chip) -> Command:
+    """SDID and super pod of a device (A3); facts: vllm-ascend gen_ranktable."""
+    card, place = _of_card(device, chip)
+    argv = ("npu-smi", "info", "-t", "spod-info", "-i", card, "-c", place)
+    return Command(f"npu.spod/{device}", argv, lane=f"npu/{device}", sudo=True)
 
 
 _BUS = re.compile(r"(?:[0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-9A-Fa-f]|NA)$")
@@ -202,6 +238,19 @@ def parse_board(text: str) -> NpuBoard:
     return NpuBoard(
         fields.get("software version", ""), fields.get("firmware version", ""), fields.get("compatibility") or None
     )
+
+
+def parse_super_pod(text: str) -> SuperPod:
+    """Read ``info -t spod-info``: ``SDID`` and ``Super Pod ID``, both whole numbers.
+
+    Raises:
+        UnparsedError: one of them is not there, or is no number.
+    """
+    fields = _fields("npu-smi info -t spod-info", text)
+    sdid, pod = fields.get("sdid", ""), fields.get("super pod id", "")
+    if not sdid.isdecimal() or not pod.isdecimal():
+        raise unknown("npu-smi info -t spod-info", text)
+    return SuperPod(int(sdid), pod)
 
 
 def parse_map(text: str) -> tuple[NpuMapRow, ...]:

@@ -55,7 +55,7 @@ class RunReport:
     ``problems`` are the reasons why the run is not READY although no check says so: it was cut short, checks that
     were expected did not run, lines of its journal could not be read. ``not_run`` are rules that were expected and
     have no result, ``left_out`` known rules of the run's mode that were not asked for. Times are seconds since the
-    epoch, 0.0 when unknown.
+    epoch, 0.0 when unknown. ``language`` is the one that pages for people are written in.
     """
 
     run_id: str
@@ -79,6 +79,7 @@ class RunReport:
     cut_short: bool = False
     not_run: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    language: str = "en"
 
     @property
     def mode(self) -> str:
@@ -229,6 +230,7 @@ def from_run(
         cut_short=not log.end,
         not_run=tuple(not_run),
         left_out=tuple(left_out),
+        language=str(run_json.get("language") or "en"),
     )
 
 

@@ -39,7 +39,7 @@ class NpuSmi(Tool):
         device = _device(call.node, card, chip)
         if device is None:
             return say(f"Invalid card id.\nError parameter of -i\n{_USAGE}", exit_code=1)
-        part = {"health": _health, "board": _board}.get(options.get("-t", ""))
+        part = {"health": _health, "board": _board, "spod-info": _super_pod}.get(options.get("-t", ""))
         if part is None:
             return say(f"Error parameter of -t\n{_USAGE}", exit_code=1)
         return say(part(call.node, device))
@@ -177,6 +177,19 @@ def _board(node: SimNode, device: int) -> str:
         ("Subsystem Vendor ID", "0x0200"),
         ("Subsystem Device ID", "0x0100"),
         ("Chip Count", spec.chip.dies),
+    )
+
+
+def _super_pod(node: SimNode, device: int) -> str:
+    """The place in the super pod: only where there is one (A3)."""
+    spec, name = node.spec, node.name
+    if spec.chip.dies == 1:
+        return "This device does not support querying spod-info.\n"
+    neighbour = spec.has("sdid-duplicate", name, device)
+    number = (spec.number(name) << 22) + ((device - neighbour) // spec.chip.dies << 18) + (device - neighbour) % 2
+    sdid = "NA" if spec.has("sdid-missing", name, device) else number
+    return _fields(
+        ("SDID", sdid), ("Super Pod Size", 384), ("Super Pod ID", 0), ("Server Index", spec.number(name))
     )
 
 

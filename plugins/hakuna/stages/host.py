@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hakuna.evidence import Command, NodeTrouble
 from hakuna.inventory.model import Engine, Inventory, Node
-from hakuna.probes import containers, host, model_dir, npu_smi, procs, versions
+from hakuna.probes import containers, host, model_dir, npu_smi, procs, table_file, versions
 from hakuna.probes.reading import Reading, ReadingState, Table
 from hakuna.stages import reaper
 from hakuna.stages.answers import Answers
@@ -55,6 +55,7 @@ class HostFacts:
     model_config: Table[str]
     tcp: Table[host.TcpProbe]
     lease: Table[host.LeaseState]
+    rank_table: Table[str]
     reaped: tuple[str, ...]
 
 
@@ -101,9 +102,10 @@ def commands(inventory: Inventory, node: Node) -> list[Command]:
         model_dir.config(inventory.server.model_path),
         procs.procs("labelled", "HAKUNA_RUN="),
         host.lease_show(LEASE_FOLDER),
+        table_file.show(inventory.rank_table.path),
     ]
     for device in node.device_ids:
-        out += [npu_smi.health(device), npu_smi.board(device)]
+        out += [npu_smi.health(device, inventory.chip), npu_smi.board(device, inventory.chip)]
     for peer in peers(inventory, node):
         out.append(host.tcp(peer.name, peer.node_ip, tcp_ports(inventory)))
     if inventory.container.engine is not Engine.NONE:
@@ -150,6 +152,7 @@ def collect(run: Run) -> HostFacts:
             {Where(a, -1, b): answers.reading(a, f"host.tcp/{b}", host.parse_tcp, Where(a, -1, b)) for a, b in pairs}
         ),
         lease=node("host.lease", host.parse_lease),
+        rank_table=node("rank_table.file", table_file.parse_file),
         reaped=reaped,
     )
 

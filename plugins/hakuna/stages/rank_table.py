@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hakuna.evidence import Batch
-from hakuna.inventory.model import Inventory, RankTableMode
+from hakuna.inventory.model import Chip, Inventory, RankTableMode
 from hakuna.judgement import rank_table as tables
 from hakuna.judgement import versions as lmdeploy_versions
 from hakuna.judgement.rank_table_fault import Profile, TableContext, TableFault
 from hakuna.judgement.rank_table_rules import judge
 from hakuna.judgement.stage import Stage
-from hakuna.probes import containers, hccn, model_dir, table_file
-from hakuna.probes.reading import Table
+from hakuna.probes import containers, hccn, model_dir, npu_smi, table_file
+from hakuna.probes.reading import Reading, Table
 from hakuna.stages.answers import Answers
 from hakuna.stages.container import ContainerFacts, lmdeploy_version
 from hakuna.stages.journal import Trace
@@ -30,7 +30,11 @@ from hakuna.where import Where
 
 @dataclass(frozen=True)
 class RankTableFacts:
-    """``needed`` says whether the deployment uses a table at all, and ``why``. ``text`` is what most nodes hold."""
+    """``needed`` says whether the deployment uses a table at all, and ``why``. ``text`` is what most nodes hold.
+
+    ``problem`` says why no table could be made from what is live, ``problem_at`` of which devices something is missing.
+    ``super_pods`` are asked for only where the table names them (version 1.2).
+    """
 
     needed: bool
     why: str
@@ -41,6 +45,9 @@ class RankTableFacts:
     hashes: Table[str]
     hccl: tuple[TableFault, ...]
     lmdeploy: tuple[TableFault, ...]
+    super_pods: Table[npu_smi.SuperPod] = field(default_factory=lambda: Table({}))
+    problem: str = ""
+    problem_at: tuple[Where, ...] = ()
 
     def faults(self, *codes: str) -> list[TableFault]:
         """The faults of these codes that either profile found, each once."""
@@ -74,9 +81,18 @@ def collect(run: Run) -> RankTableFacts:
         return RankTableFacts(False, why, version, "", "", empty, empty, (), ())
     path = inventory.rank_table.path
     addresses = live_addresses(network)
-    written = ""
+    written = problem = ""
+    problem_at: tuple[Where, ...] = ()
+    super_pods: Table[npu_smi.SuperPod] = Table({})
     if run.brings_up and inventory.rank_table.generate:
-        written = tables.from_inventory(inventory, addresses)
+        if wants_super_pods(inventory):
+            answers = run.send("rank_table.spod", super_pod_batches(inventory))
+            super_pods = super_pods_of(answers, inventory)
+        try:
+            written = _made(inventory, addresses, super_pods.readings)
+        except tables.RankTableError as error:
+            problem, problem_at = str(error), error.places
+    if written:
         run.intend(*(Trace("file", n.name, path, inside=container.used) for n in inventory.nodes))
         write = containers.inside(inventory, table_file.write(path, written), interactive=True)
         run.send("rank_table.write", {n.name: Batch((write,)) for n in inventory.nodes})
@@ -95,6 +111,41 @@ def collect(run: Run) -> RankTableFacts:
         hashes=answers.per_node("rank_table.hash", model_dir.parse_digest),
         hccl=judge(text, Profile.HCCL, context) if text else (),
         lmdeploy=judge(text, Profile.LMDEPLOY, context) if text else (),
+        super_pods=super_pods,
+        problem=problem,
+        problem_at=problem_at,
+    )
+
+
+def wants_super_pods(inventory: Inventory) -> bool:
+    """Whether the table names super pods: version 1.2, for A3 (hicann/hccl rank_table_config_a3.md)."""
+    wanted = inventory.rank_table.version or lmdeploy_versions.rank_table_format(inventory.chip)
+    return inventory.chip is Chip.ATLAS_800T_A3 and wanted == tables.VERSION_A3
+
+
+def super_pod_batches(inventory: Inventory) -> dict[str, Batch]:
+    """What asks every device for its place in its super pod."""
+    return {n.name: Batch(tuple(npu_smi.super_pod(i, inventory.chip) for i in n.device_ids)) for n in inventory.nodes}
+
+
+def super_pods_of(answers: Answers, inventory: Inventory) -> Table[npu_smi.SuperPod]:
+    return answers.per_device("npu.spod", npu_smi.parse_super_pod, inventory.devices)
+
+
+def _made(
+    inventory: Inventory, addresses: Mapping[Where, str], super_pods: Mapping[Where, Reading[npu_smi.SuperPod]]
+) -> str:
+    """The table's text.
+
+    Raises:
+        RankTableError: as :func:`hakuna.judgement.rank_table.from_inventory`.
+    """
+    known = {w: r.fact for w, r in super_pods.items() if r.fact is not None}
+    return tables.from_inventory(
+        inventory,
+        addresses,
+        {w: pod.sdid for w, pod in known.items()},
+        {w.node: pod.super_pod_id for w, pod in known.items()},
     )
 
 
@@ -153,4 +204,11 @@ def generate_live(inventory: Inventory, transport: Transport) -> str:
     if problems:
         raise CannotGenerateError("no rank table without the address of every device:\n  " + "\n  ".join(problems))
     addresses = {w: r.fact.ip for w, r in readings.items() if r.fact is not None and r.fact.ip}
-    return tables.from_inventory(inventory, addresses)
+    super_pods: Mapping[Where, Reading[npu_smi.SuperPod]] = {}
+    if wants_super_pods(inventory):
+        asked = transport.run("rank_table.spod", super_pod_batches(inventory))
+        super_pods = super_pods_of(Answers("rank_table.spod", asked), inventory).readings
+    try:
+        return _made(inventory, addresses, super_pods)
+    except tables.RankTableError as error:
+        raise CannotGenerateError(str(error)) from None

@@ -102,7 +102,7 @@ def _formed(run: Run, expected: set[str]) -> tuple[Reading[ray_probe.RayCluster]
         over = answer.received - begun >= inventory.ray.join_timeout
         if expected <= alive or over or not run.asked_or_live(f"ray.poll.{number + 1:03d}"):
             break
-        run.progress(f"ray: {len(alive)} of {len(inventory.nodes)} members")
+        run.waiting(f"ray: {len(alive)} of {len(inventory.nodes)} members")
         run.pause(wait)
         wait = min(1.0, wait * 1.5)
     return cluster, status

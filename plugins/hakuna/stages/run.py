@@ -90,7 +90,11 @@ Gate = Callable[[Stage], tuple[Cause, ...]]
 
 @dataclass
 class Run:
-    """See the module's docstring. ``progress`` hears what is going on, for a person who waits."""
+    """See the module's docstring.
+
+    ``progress`` hears what is going on, for a person who waits; ``waiting`` hears at every poll what is still
+    being waited for.
+    """
 
     id: str
     folder: Path
@@ -102,6 +106,7 @@ class Run:
     plan: Plan
     holder: Holder
     progress: Callable[[str], None] = lambda _text: None
+    waiting: Callable[[str], None] = lambda _text: None
     live: bool = True
     _facts: dict[Stage, object] = field(default_factory=dict)
     _blocked: dict[Stage, StageBlocked] = field(default_factory=dict)
@@ -216,13 +221,13 @@ class Run:
             if first:
                 self.progress(f"{stage.title} ...")
                 self.journal.write("stage", stage=stage.value, state="begin")
-            tell = self.progress
+            tell = self.progress, self.waiting
             if not first:  # what is only read again was told already
-                self.progress = lambda _text: None
+                self.progress = self.waiting = lambda _text: None
             try:
                 self._facts[stage] = self._collect(stage)
             finally:
-                self.progress = tell
+                self.progress, self.waiting = tell
             if first:
                 seconds = time.time() - begun
                 self.journal.write("stage", stage=stage.value, state="end", seconds=round(seconds, 3))

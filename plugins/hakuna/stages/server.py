@@ -135,7 +135,7 @@ def _wait(run: Run, pid: int) -> tuple[bool, bool, float]:
         over = waited >= inventory.thresholds.time_to_ready or not run.brings_up
         if over or not run.asked_or_live(f"server.poll.{number + 1:04d}"):
             return False, False, waited
-        run.progress(f"server: loading for {waited:.0f} s; {_last_line(answers, head.name)}")
+        run.waiting(f"server: loading for {waited:.0f} s; {_last_line(answers, head.name)}")
         run.pause(wait)
         wait = min(1.0, wait * 1.5)
     raise AssertionError  # count() does not end

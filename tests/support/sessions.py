@@ -23,7 +23,8 @@ class Session:
 
     @property
     def folders(self) -> list[Path]:
-        return sorted(p.parent for p in self.reports.glob("*/run.json"))
+        found = sorted(self.reports.glob("*/run.json"), key=lambda p: p.stat().st_mtime_ns)
+        return [p.parent for p in found]
 
     @property
     def folder(self) -> Path:
@@ -43,17 +44,17 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "pytest", *cache, *arguments]
 
 
-def environment() -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))}
-    return kept | {"NO_COLOR": "1", "COLUMNS": "100", "PYTHONPATH": str(ROOT / "plugins")}
+    return kept | {"NO_COLOR": "1", "COLUMNS": "100", "PYTHONPATH": str(ROOT / "plugins"), **more}
 
 
-def pytest_session(reports: Path, *arguments: str, cwd: Path = ROOT) -> Session:
-    """Run pytest to its end; ``arguments`` come after the reports' folder."""
+def pytest_session(reports: Path, *arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None) -> Session:
+    """Run pytest to its end; ``arguments`` come after the reports' folder, ``env`` over the environment."""
     done = subprocess.run(
         command(f"--reports={reports}", *arguments),
         cwd=cwd,
-        env=environment(),
+        env=environment(**(env or {})),
         capture_output=True,
         text=True,
         timeout=120,

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: ``python -m lab up | down | status | fault``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+
+from lab import build
+from lab.machine import LabError
+from lab.plan import MAX_DEVICES, MAX_NODES, Plan
+
+
+def _count(most: int) -> object:
+    def read(word: str) -> int:
+        number = int(word)
+        if not 1 <= number <= most:
+            raise argparse.ArgumentTypeError(f"between 1 and {most}")
+        return number
+
+    return read
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"lab: {text}\n")
+    sys.stdout.flush()
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m lab", description="Real hosts on one machine, for Hakuna.")
+    commands = made.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="build the lab and write lab/inventory.yaml")
+    up.add_argument("--nodes", type=_count(MAX_NODES), default=2)
+    up.add_argument("--devices", type=_count(MAX_DEVICES), default=8)
+    up.add_argument("--bare", action="store_true", help="networks and sshd only: no container engine, no Ray")
+    commands.add_parser("down", help="take the lab down; nothing of it is left")
+    commands.add_parser("status", help="whether a lab is up, and what is wrong with it on purpose")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a half-built lab is taken down
+    try:
+        if options.command == "up":
+            build.up(Plan(options.nodes, options.devices, options.bare), say)
+        elif options.command == "down":
+            build.down(say)
+        else:
+            lab = build.find()
+            if lab is None:
+                say("no lab is up")
+                return 1
+            say(f"{lab.plan.nodes} hosts x {lab.plan.devices} devices")
+    except LabError as error:
+        for told in (error.__context__, error):
+            if told is not None:
+                say(str(told))
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
