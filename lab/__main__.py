@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from lab import build
+from lab import build, faults
 from lab.machine import LabError
 from lab.plan import MAX_DEVICES, MAX_NODES, Plan
 
@@ -36,8 +36,23 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--devices", type=_count(MAX_DEVICES), default=8)
     up.add_argument("--bare", action="store_true", help="networks and sshd only: no container engine, no Ray")
     commands.add_parser("down", help="take the lab down; nothing of it is left")
+    fault = commands.add_parser("fault", help="break something for real: NAME[@PLACE], clear, or list")
+    fault.add_argument("what", nargs="+", metavar="NAME[@PLACE]")
     commands.add_parser("status", help="whether a lab is up, and what is wrong with it on purpose")
     return made
+
+
+def _fault(lab: build.Lab, what: Sequence[str]) -> None:
+    for word in what:
+        if word == "clear":
+            for mended in faults.mend(lab):
+                say(f"mended {mended}")
+        elif word == "list":
+            for name, fault in faults.CATALOGUE.items():
+                say(f"{name:16} {fault.rule}  {fault.scope:7} {fault.words}")
+        else:
+            name, _, place = word.partition("@")
+            say(f"{name} is at {faults.put_in(lab, name, place)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if lab is None:
                 say("no lab is up")
                 return 1
+            if options.command == "fault":
+                _fault(lab, options.what)
+                return 0
             say(f"{lab.plan.nodes} hosts x {lab.plan.devices} devices")
+            for name, place in faults.active():
+                say(f"fault {name}@{place}: {faults.CATALOGUE[name].words}")
     except LabError as error:
         for told in (error.__context__, error):
             if told is not None:

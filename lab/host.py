@@ -66,6 +66,7 @@ def furnish(plan: Plan, host: str, init: Process) -> None:
     files["/etc/hostname"] = f"{host}\n".encode()
     names = "".join(f"{plan.host_ip(h)} {h}\n" for h in plan.hosts)
     files["/etc/hosts"] = f"127.0.0.1 localhost\n{names}".encode()
+    files |= {f"/root/{name}": b"" for name in (".bashrc", ".profile")}  # the machine's own may do anything
     files["/usr/log/npu/conf/slog/slog.conf"] = b"global_level=1\n"
     files[f"{IN_HOST}/authorized_keys"] = (FOLDER / "key.pub").read_bytes()
     files[f"{IN_HOST}/inventory.json"] = inventory.model_dump_json().encode()

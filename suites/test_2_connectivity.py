@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stage 2, the devices' own network: addresses, links, and whether every device reaches every other (guide, 5.1)."""
 
+import ipaddress
+
 from hakuna import Where, rule
 from hakuna.judgement.mesh_blame import blame, losses
 from hakuna.probes.hccn import HealthStatus
@@ -144,7 +146,11 @@ def test_devices_in_other_subnets_have_a_gateway(network, findings):
     Fix: on {node}: hccn_tool -i {device_id} -gateway -s gateway ADDRESS
     Source: facts 6.2
     """
-    subnets = {str(a.network) for _, a in network.address if a.network is not None}
+    # A device's odd netmask is NET206's: with it, it would seem to be in a subnet of its own.
+    prefixes = [a.prefix for _, a in network.address if a.ip is not None and a.prefix is not None]
+    usual = max(sorted(set(prefixes)), key=prefixes.count) if prefixes else None
+    addresses = [a for _, a in network.address if a.ip is not None and a.prefix is not None]
+    subnets = {str(ipaddress.ip_network(f"{a.ip}/{usual}", strict=False)) for a in addresses}
     if len(subnets) <= 1:
         findings.note("all devices share one subnet")
         return
@@ -185,7 +191,7 @@ def test_every_device_reaches_every_other(network, inventory, findings):
     if not network.pings.readings:
         findings.skip("one node has no other to reach")
     findings.note(network.coverage)
-    matrix = losses(network.pings, total=True)
+    matrix = _unshared(losses(network.pings, total=True), network, findings)
     for blamed in blame(matrix, inventory.model.layout):
         findings.fail(
             blamed.where,
@@ -197,7 +203,7 @@ def test_every_device_reaches_every_other(network, inventory, findings):
         )
 
 
-@rule("NET221", guide="0, 5.1", needs=("NET220", "NET207"))
+@rule("NET221", guide="0, 5.1", needs=("NET220", "NET207", "NET202"))
 def test_no_packets_are_lost_on_the_way(network, inventory, findings):
     """The guide asks for low loss: RoCE answers loss by going back and sending again, and throughput collapses.
 
@@ -210,7 +216,7 @@ def test_no_packets_are_lost_on_the_way(network, inventory, findings):
     if not network.pings.readings:
         findings.skip("one node has no other to reach")
     limit = inventory.model.thresholds.ping_loss_percent
-    matrix = losses(network.pings, total=False, limit=limit)
+    matrix = _unshared(losses(network.pings, total=False, limit=limit), network, findings)
     for blamed in blame(matrix, inventory.model.layout):
         findings.fail(
             blamed.where,
@@ -242,6 +248,25 @@ def test_latency_is_low(network, inventory, findings):
             findings.fail(pair, expected=f"at most {limit:g} ms", observed=f"{median:.3f} ms")
     if slowest:
         findings.note(f"slowest pair {slowest:.3f} ms")
+
+
+def _unshared(matrix, network, findings):
+    """The matrix without pairs of devices that share an address: which of them answers is chance. What these lose is
+    told at the later holders, where NET202 explains it.
+    """
+    kept = dict(matrix)
+    for ip, places in network.address.map(lambda a: a.ip).duplicates():
+        if ip is None:
+            continue
+        touched = [pair for pair in matrix if set(pair) & set(places)]
+        lost = [matrix[pair] for pair in touched if matrix[pair].percent != 0]
+        for pair in touched:
+            kept.pop(pair, None)
+        if lost:
+            for device in places[1:]:
+                observed = f"{len(lost)} pairs lose packets where {len(places)} devices have {ip}"
+                findings.fail(device, expected="an address of its own", observed=observed, target=ip)
+    return kept
 
 
 def _address(network, device):

@@ -67,7 +67,7 @@ def test_the_containers_have_the_guides_flags(containers, inventory, findings):
             findings.fail(node, expected="the guide's mounts", observed=f"without {missing}", flag=f"-v {missing[0]}")
 
 
-@rule("CTR303", guide="1", needs=("CTR301",))
+@rule("CTR303", guide="1", needs=("CTR301", "CTR302"))
 def test_every_device_is_visible_inside(containers, inventory, findings):
     """A device that was not handed to the container is missed only when the server asks for it.
 
@@ -81,7 +81,7 @@ def test_every_device_is_visible_inside(containers, inventory, findings):
                 findings.fail(device, expected=f"/dev/davinci{device.device}", observed="absent inside")
 
 
-@rule("CTR304", guide="1", needs=("CTR301", "HST113"))
+@rule("CTR304", guide="1", needs=("CTR301", "CTR302", "HST113"))
 def test_the_ascend_tools_work_inside(containers, findings):
     """The guide mounts the driver and npu-smi; without them the runtime inside finds no device (dcmi -8005).
 
@@ -98,7 +98,7 @@ def test_the_ascend_tools_work_inside(containers, findings):
         findings.saw(f"npu-smi {info.version} inside")
 
 
-@rule("CTR305", guide="0, 1", needs=("CTR301", "HST109"))
+@rule("CTR305", guide="0, 1", needs=("CTR301", "CTR302", "HST109"))
 def test_the_driver_inside_is_the_hosts(containers, hosts, findings):
     """The container uses the host's kernel driver: user-space libraries of another version fail in strange ways.
 
@@ -112,7 +112,7 @@ def test_the_driver_inside_is_the_hosts(containers, hosts, findings):
             findings.fail(node, expected=outside.version, observed=inside.version)
 
 
-@rule("CTR306", guide="1", needs=("CTR301",))
+@rule("CTR306", guide="1", needs=("CTR301", "CTR302", "INV009"))
 def test_shared_memory_inside_is_large(containers, inventory, findings):
     """Ray puts its object store into /dev/shm; with Docker's default of 64 MB it falls back to disk, or dies.
 
@@ -132,7 +132,7 @@ def test_shared_memory_inside_is_large(containers, inventory, findings):
                 )
 
 
-@rule("CTR307", guide="1", needs=("CTR301", "HST122"))
+@rule("CTR307", guide="1", needs=("CTR301", "CTR302", "HST122"))
 def test_the_model_is_visible_inside(containers, inventory, findings):
     """The guide leaves the model's mount to the reader: without it the server dies while loading.
 

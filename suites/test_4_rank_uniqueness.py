@@ -15,6 +15,8 @@ def report(rank_table, findings, inventory, *codes):
         findings.unclear(Where.cluster(), message="there is no table to judge")
         return
     findings.saw("rank_table")
+    if "NOT_JSON" not in codes and rank_table.faults("NOT_JSON"):
+        findings.skip("the table is no JSON at all (RNK408)")
     for fault in rank_table.faults(*codes):
         place = place_of(fault, inventory.model.ordered_nodes)
         line = f"line {fault.line}: " if fault.line else ""

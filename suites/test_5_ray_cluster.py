@@ -2,6 +2,7 @@
 """Stage 5, Ray: every node a member, every NPU a resource, the guide's environment in every raylet (section 2)."""
 
 from hakuna import Where, rule
+from hakuna.probes.procs import is_listed
 from hakuna.stages.ray import NOSET, TABLE_VARIABLE
 
 
@@ -98,13 +99,14 @@ def test_every_npu_is_a_resource(ray_cluster, inventory, findings):
                 findings.fail(node, expected=wanted, observed=f"{offered:g}", fix=fix)
 
 
-@rule("RAY505", guide="2.1", needs=("RAY503",))
+@rule("RAY505", guide="2.1", needs=("RAY501", "RAY503"))
 def test_the_guides_variables_are_in_every_raylet(ray_cluster, inventory, findings):
     """Workers inherit the raylet's environment: what is exported after ray start has no effect. Without
     RAY_EXPERIMENTAL_NOSET_ASCEND_RT_VISIBLE_DEVICES Ray renumbers the devices and all but the first are invalid.
 
     Judged on /proc/PID/environ of the raylet on every node: GLOO_SOCKET_IFNAME, TP_SOCKET_IFNAME, HCCL_IF_IP and
-    the NOSET variable, with the node's own interface and IP.
+    the NOSET variable, with the node's own interface and IP; and the site's own, as far as their names are read
+    (GLOO_, HCCL_, RAY_, ASCEND_, LMDEPLOY_ and the like: other variables may hold secrets and are never read).
 
     Fix: on {node}: ray stop; export {name}={expected}; ray start ... again
     Source: guide 2.1; facts 2.4, F14, F15
@@ -116,7 +118,7 @@ def test_the_guides_variables_are_in_every_raylet(ray_cluster, inventory, findin
             "TP_SOCKET_IFNAME": node.interface,
             "HCCL_IF_IP": node.node_ip,
             NOSET: "1",
-        } | inventory.model.env
+        } | {name: value for name, value in inventory.model.env.items() if is_listed(name)}
         for raylet in raylets:
             for name, value in wanted.items():
                 observed = raylet.env.get(name)
@@ -126,7 +128,7 @@ def test_the_guides_variables_are_in_every_raylet(ray_cluster, inventory, findin
                     )
 
 
-@rule("RAY506", guide="3", needs=("RAY503",))
+@rule("RAY506", guide="3", needs=("RAY501", "RAY503"))
 def test_the_rank_tables_path_is_in_every_raylet(ray_cluster, rank_table, inventory, findings):
     """The guide: ASCEND_RANK_TABLE_FILE_PATH must be set before ray start, on all nodes.
 
@@ -144,7 +146,7 @@ def test_the_rank_tables_path_is_in_every_raylet(ray_cluster, rank_table, invent
                 findings.fail(node, expected=path, observed=observed or "not set")
 
 
-@rule("RAY507", needs=("RAY503",))
+@rule("RAY507", needs=("RAY501", "RAY503"))
 def test_every_node_runs_one_raylet(ray_cluster, findings):
     """Two raylets on one node offer its devices twice; none means that the member list is stale.
 
@@ -176,7 +178,7 @@ def test_ray_status_agrees(ray_cluster, inventory, findings):
             findings.warn(Where.cluster(), expected=f"none {kind}", observed=entries)
 
 
-@rule("RAY509", needs=("RAY503", "CTR301"), gates=False)
+@rule("RAY509", needs=("RAY501", "RAY503", "CTR301"), gates=False)
 def test_raylets_may_open_enough_files(ray_cluster, inventory, findings):
     """The limit that counts for HCCL is the one of the raylet, which the workers inherit.
 

@@ -35,7 +35,7 @@ def test_completions_answers(generation, inventory, findings):
         findings.note(f"{generation.prompt!r} -> {parsed.text.strip()!r}")
 
 
-@rule("GEN802", guide="4.1", rests_on=("SRV701",))
+@rule("GEN802", guide="4.1", rests_on=("SRV701", "GEN801"))
 def test_chat_answers(generation, inventory, findings):
     """The door that most clients use; it goes through the model's chat template.
 

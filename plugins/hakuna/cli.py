@@ -21,6 +21,7 @@ from hakuna import __version__
 if TYPE_CHECKING:
     from hakuna.inventory import Loaded
     from hakuna.inventory.model import Inventory
+    from hakuna.reports.history import Entry
     from hakuna.transports import Transport
 
 # Imports stand inside the commands: `hakuna --help` answers at once, and one command's libraries are not another's.
@@ -64,7 +65,20 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="report a run again from its folder, also one that was killed")
     report.add_argument("folder", metavar="RUN_FOLDER", type=Path)
+    report.add_argument("--lang", choices=["en", "zh"], help="language of report.html (default: the run's own)")
     report.set_defaults(command=_report)
+
+    history = commands.add_parser("history", help="what earlier runs came to, and how their figures went")
+    history.add_argument("--reports", metavar="DIR", type=Path, default=Path("reports"), help="where run folders are")
+    history.add_argument("--cluster", metavar="NAME", default="", help="only runs of this cluster")
+    history.add_argument("--last", metavar="N", type=int, default=30, help="only the last N runs (default: 30)")
+    history.set_defaults(command=_history)
+
+    diff = commands.add_parser("diff", help="what is different between two runs")
+    for name in ("before", "after"):
+        diff.add_argument(name, metavar="RUN", help="a run's folder, its id or the beginning of it, last, or good")
+    diff.add_argument("--reports", metavar="DIR", type=Path, default=Path("reports"), help="where run folders are")
+    diff.set_defaults(command=_diff)
 
     down = commands.add_parser("down", help="take down what earlier runs left on the inventory's nodes")
     down.add_argument("--inventory", metavar="FILE", type=Path, required=True)
@@ -137,12 +151,48 @@ def _report(arguments: argparse.Namespace) -> int:
         report = from_folder(arguments.folder, book=load_rules())
     except NotARunError as error:
         raise UsageError(str(error)) from None
+    if arguments.lang:
+        report = replace(report, language=arguments.lang)
     width = shutil.get_terminal_size((100, 24)).columns
     color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     sys.stdout.write(render(report, width=width, color=color))
     sys.stdout.flush()
     write_all(report, arguments.folder)
     return 0 if report.verdict is RunVerdict.READY else 1
+
+
+def _history(arguments: argparse.Namespace) -> int:
+    from hakuna.reports.history import NAME
+    from hakuna.reports.history_page import table
+
+    if arguments.last < 1:
+        raise UsageError("--last must be at least 1")
+    sys.stdout.write(table(_remembered(arguments.reports / NAME, arguments.cluster, arguments.last)))
+    return 0
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    from hakuna.reports.find_run import NoSuchRunError, find_run
+    from hakuna.reports.history import NAME
+    from hakuna.reports.history_page import difference
+
+    runs = _remembered(arguments.reports / NAME)
+    try:
+        after = find_run(arguments.after, runs, arguments.reports)
+        before = find_run(arguments.before, runs, arguments.reports, before=after)
+    except NoSuchRunError as error:
+        raise UsageError(str(error)) from None
+    sys.stdout.write(difference(before, after, runs))
+    return 0
+
+
+def _remembered(path: Path, cluster: str = "", last: int = 0) -> list[Entry]:
+    from hakuna.reports.history import HistoryError, entries
+
+    try:
+        return entries(path, cluster, last)
+    except HistoryError as error:
+        raise UsageError(str(error)) from None
 
 
 def _down(arguments: argparse.Namespace) -> int:

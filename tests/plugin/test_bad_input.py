@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.sessions import MOCK, pytest_session
 
 GOOD = MOCK.read_text(encoding="utf-8")

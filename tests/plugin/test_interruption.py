@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import pytest
+
 from support.sessions import MOCK, ROOT, command, environment, pytest_session
 
 STAGES = ["host", "network", "container", "rank_table", "ray", "collective", "server", "generation", "teardown"]

@@ -7,6 +7,7 @@ import json
 import xml.etree.ElementTree as ET
 
 import pytest
+
 from support.sessions import MOCK, ROOT, pytest_session
 
 MOCKED = f"--inventory={MOCK}"
@@ -154,3 +155,25 @@ def test_a_sites_own_check_is_one_file(tmp_path):
     good = pytest_session(tmp_path / "r", "-p", "hakuna.plugin", MOCKED, str(check), "--preflight", cwd=tmp_path)
     assert good.code == 0, good.text
     assert [c["rule"] for c in good.findings["checks"]] == ["NET950"]
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+def test_no_secret_is_in_any_file_of_a_run(tmp_path, monkeypatch, workers):
+    monkeypatch.setenv("HAKUNA_TEST_KEY", "canary-key-4711")
+    inventory = tmp_path / "secrets.yaml"
+    inventory.write_text(
+        MOCK.read_text(encoding="utf-8")
+        + "server:\n  api_key_env: HAKUNA_TEST_KEY\n  env:\n    HF_TOKEN: canary-token-4712\n"
+        + "env:\n  https_proxy: http://me:canary-proxy-4713@proxy:3128\n",
+        encoding="utf-8",
+    )
+    session = pytest_session(
+        tmp_path / "r", f"--inventory={inventory}", "--junitxml", str(tmp_path / "j.xml"), *workers
+    )
+    assert session.code == 0, session.text
+    verdicts = {c["rule"]: c["verdict"] for c in session.findings["checks"]}
+    assert verdicts["GEN808"] == "PASS"
+    files = [tmp_path / "j.xml", *(p for p in (tmp_path / "r").rglob("*") if p.is_file())]
+    for path in files:
+        assert b"canary-" not in path.read_bytes(), path
+    assert "canary-" not in session.text

@@ -3,22 +3,67 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
 
 from hakuna.inventory import load
-from hakuna.inventory.model import Inventory
+from hakuna.inventory.model import Chip, Inventory
 from hakuna.judgement.verdict import Summary
 from hakuna.plugin.opening import assemble
+from hakuna.simulator.fault_kind import FaultKind
+from hakuna.simulator.scenario import scenario, with_settings
 from hakuna.stages.judge import Judge
 from hakuna.stages.run import Plan, Run, save_run
 from hakuna.suites import load_rules
 
 ROOT = Path(__file__).resolve().parents[2]
+KEY = "a-key-of-the-proof"
+
+
+@functools.cache
+def _loaded() -> Inventory:
+    return load(ROOT / "inventory" / "mock.yaml").inventory.model_copy(update={"api_key": SecretStr(KEY)})
 
 
 def mock(**changes: object) -> Inventory:
     """The mock inventory, with some of its top-level fields changed."""
-    return load(ROOT / "inventory" / "mock.yaml").inventory.model_copy(update=changes)
+    return _loaded().model_copy(update=changes)
+
+
+def shaped(nodes: int, devices: int, **settings: Any) -> Inventory:
+    """The mock inventory with so many nodes of so many devices each, and other settings (``a__b`` is ``a.b``)."""
+    base = mock()
+    made = tuple(
+        base.nodes[0].model_copy(
+            update={
+                "name": f"node-{chr(97 + i)}",
+                "address": f"node-{chr(97 + i)}",
+                "node_ip": f"192.0.2.{11 + i}",
+                "device_ids": tuple(range(devices)),
+            }
+        )
+        for i in range(nodes)
+    )
+    changed = with_settings(base, {name.replace("__", "."): value for name, value in settings.items()})
+    return changed.model_copy(update={"nodes": made})
+
+
+#: The clusters that must be green without a fault.
+SHAPES: Mapping[str, Callable[[], Inventory]] = {
+    "2 x 8": mock,
+    "4 x 8": lambda: shaped(4, 8),
+    "3 x 4": lambda: shaped(3, 4),
+    "1 x 8": lambda: shaped(1, 8),
+    "A3, 2 x 16": lambda: shaped(2, 16, chip=Chip.ATLAS_800T_A3.value),
+    "IPv6": lambda: shaped(2, 8, simulation__ipv6=True),
+    "no containers": lambda: shaped(2, 8, container__engine="none"),
+    "LMDeploy 0.11.1": lambda: shaped(2, 8, simulation__lmdeploy_version="0.11.1"),
+    "LMDeploy 0.16.0": lambda: shaped(2, 8, simulation__lmdeploy_version="0.16.0"),
+}
 
 
 def with_faults(*faults: str, inventory: Inventory | None = None) -> Inventory:
@@ -37,10 +82,34 @@ def new_run(reports: Path, inventory: Inventory, plan: Plan | None = None, name:
     return run
 
 
-def verdicts(reports: Path, *faults: str, inventory: Inventory | None = None, plan: Plan | None = None) -> Summary:
-    """Everything judged on the mock cluster with these faults; what was started is taken down."""
-    run = new_run(reports, with_faults(*faults, inventory=inventory), plan)
+def judged(reports: Path, inventory: Inventory, plan: Plan | None = None) -> tuple[Run, Summary]:
+    """A whole run and what was judged; what was started is taken down."""
+    run = new_run(reports, inventory, plan)
     try:
-        return Judge(run).everything()
+        return run, Judge(run).everything()
     finally:
         run.transport.close()
+
+
+def verdicts(reports: Path, *faults: str, inventory: Inventory | None = None, plan: Plan | None = None) -> Summary:
+    """Everything judged on the mock cluster with these faults; what was started is taken down."""
+    return judged(reports, with_faults(*faults, inventory=inventory), plan)[1]
+
+
+def fault_inventory(kind: FaultKind) -> Inventory:
+    """The mock inventory with one fault of the catalogue, at its default place."""
+    inventory = scenario(kind, mock())
+    patient = 0.3 if kind.name in ("server-never-ready", "model-not-listed") else inventory.thresholds.time_to_ready
+    return with_faults(*inventory.simulation.faults, inventory=inventory).model_copy(
+        update={"thresholds": inventory.thresholds.model_copy(update={"time_to_ready": patient})}
+    )
+
+
+def fault_run(reports: Path, kind: FaultKind) -> Summary:
+    """Everything judged with one fault of the catalogue in."""
+    return judged(reports, fault_inventory(kind))[1]
+
+
+def clean_run(reports: Path, settings: Mapping[str, Any]) -> Summary:
+    """Everything judged without a fault, with these entries of the inventory changed."""
+    return verdicts(reports, inventory=with_settings(mock(), settings))

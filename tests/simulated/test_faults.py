@@ -3,92 +3,87 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
+from pathlib import Path
+
 import pytest
-from cluster import mock, verdicts, with_faults
+from cluster import SHAPES, clean_run, fault_run, mock, verdicts, with_faults
 
 from hakuna.judgement.rules import BOOK
 from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import Cause, RunVerdict, Verdict
-from hakuna.simulator.faults import CATALOGUE, parse_fault
+from hakuna.simulator.catalogue import CATALOGUE, VARIANTS
+from hakuna.simulator.scenario import places_of, scenario
 from hakuna.stages.run import Mode, Plan
 from hakuna.suites import load_rules
-from hakuna.where import Where
 
 load_rules()
 
 #: Codes from here on are for sites, but for the teardown, whose own codes these are.
 SITE = 900
-
-#: Where a fault shows that is no fault of one place.
-PLACES = {
-    "duplicate-rank-id": {"node-b/7"},
-    "rank-gap": {"node-b/7"},
-    "wrong-server-id": {"node-a", "node-b"},
-    "eager-missing": {"node-a"},
-    "server-dies": {"node-a"},
-    "server-never-ready": {"node-a"},
-    "garbage-generation": {"node-a"},
-}
-
-#: Faults that give no red of their own: the rule warns, or says that it could not judge.
-SOFTER = {
-    "ports-not-reserved": Verdict.WARN,
-    "low-nofile": Verdict.WARN,
-    "link-flaps": Verdict.WARN,
-    "lldp-silent": Verdict.WARN,
-    "certificate-expiring": Verdict.WARN,
-    "unparsed-tls": Verdict.UNPARSED,
-    "hung-tool": Verdict.ERROR,
-}
+KINDS = {**CATALOGUE, **VARIANTS}
+FAULTS = sorted(KINDS)
 
 
-def causes_of(name):
-    """What the catalogue says must be found: the rule, at the fault's own place."""
-    places = PLACES.get(name) or {str(parse_fault(name, mock()).where)}
-    return {Cause(CATALOGUE[name].rule, Where.parse(p)) for p in places}
+def own(results):
+    return {c: r for c, r in results.items() if c.startswith("TDN") or int(c[3:]) < SITE}
 
 
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory):
-    return verdicts(tmp_path_factory.mktemp("clean"))
+@functools.cache
+def expected_clean(settings):
+    """The verdicts without the fault, with the settings that the fault needs to be seen."""
+    return clean_run(Path(tempfile.mkdtemp()), dict(settings))
 
 
-def test_without_a_fault_everything_is_green(clean):
+@pytest.mark.parametrize("shape", SHAPES)
+def test_without_a_fault_everything_is_green(shape, tmp_path):
+    clean = verdicts(tmp_path, inventory=SHAPES[shape]())
     assert clean.verdict is RunVerdict.READY, [str(f) for f in clean.findings]
     assert {r.verdict for r in clean.results.values()} <= {Verdict.PASS, Verdict.SKIP}
-    assert set(clean.results) == {r.code for r in BOOK if r.stage is Stage.TEARDOWN or int(r.code[3:]) < SITE}
+    assert set(own(clean.results)) == {r.code for r in BOOK if r.stage is Stage.TEARDOWN or int(r.code[3:]) < SITE}
 
 
-@pytest.mark.parametrize("fault", sorted(set(CATALOGUE) - set(SOFTER)))
-def test_a_fault_is_its_one_root_cause(fault, clean, tmp_path):
-    causes = causes_of(fault)
-    rule = CATALOGUE[fault].rule
-    found = verdicts(tmp_path, fault)
-    assert found.verdict is RunVerdict.NOT_READY
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_its_one_root_cause(fault, tmp_path):
+    kind = KINDS[fault]
+    found = fault_run(tmp_path, kind)
+    inventory = scenario(kind, mock())
+    settings = {} if fault in VARIANTS else kind.settings
+    clean = expected_clean(tuple(settings.items()))
+    verdict = Verdict(kind.verdict)
+    places = set(places_of(kind, inventory))
+    assert found.results[kind.rule].verdict is verdict, found.results[kind.rule]
+    assert {f.where for f in found.results[kind.rule].findings if f.verdict is verdict} == places
+    causes = {Cause(kind.rule, place) for place in places} if verdict is Verdict.FAIL else set()
     assert {r.finding.cause for r in found.root_causes} == causes
+    assert {f.rule for f in found.unjudged} <= {kind.rule, *kind.also}
+    assert (found.verdict is RunVerdict.READY) == verdict.green
     for code, result in found.results.items():
-        if code == rule or result.verdict is clean.results[code].verdict:
-            assert not _must_wait(code, rule), f"{code} was judged although {rule} failed"
-            continue
-        assert result.verdict in (Verdict.BLOCKED, Verdict.SKIP), (code, result)
-        assert all(set(f.causes) <= causes and f.causes for f in result.findings), (code, result)
+        if code == kind.rule or result.verdict is clean.results[code].verdict:
+            assert not must_wait(code, kind.rule, verdict), f"{code} was judged although {kind.rule} failed"
+        elif code in kind.also:
+            assert not result.verdict.green, result
+        else:
+            assert result.verdict in (Verdict.BLOCKED, Verdict.SKIP), (code, result)
+            assert all(set(f.causes) <= causes and f.causes for f in result.findings), (code, result)
 
 
-def _must_wait(code, failed):
+def must_wait(code, failed, verdict):
     stage = BOOK[code].stage
-    if code == failed or not BOOK[failed].gates:
+    if verdict is not Verdict.FAIL or code == failed or not BOOK[failed].gates:
         return False
     return not stage.read_only and stage is not Stage.TEARDOWN and stage.order > BOOK[failed].stage.order
 
 
-@pytest.mark.parametrize("fault", SOFTER)
-def test_a_softer_fault_changes_only_its_rule(fault, clean, tmp_path):
-    rule, verdict = CATALOGUE[fault].rule, SOFTER[fault]
-    found = verdicts(tmp_path, fault, plan=Plan(mode=Mode.PREFLIGHT))
-    assert found.results[rule].verdict is verdict
-    changed = {c for c, r in found.results.items() if r.verdict is not clean.results[c].verdict}
-    assert changed - {rule} <= ({"NET213"} if rule == "NET204" else set())
-    assert (found.verdict is RunVerdict.READY) == verdict.green
+def test_every_rule_is_tripped_by_a_fault():
+    rules = {r.code for r in BOOK if r.stage is Stage.TEARDOWN or int(r.code[3:]) < SITE}
+    assert {k.rule for k in KINDS.values()} == rules
+
+
+def test_every_fault_says_what_it_stands_for():
+    assert all(k.summary and k.source for k in KINDS.values())
+    assert len(KINDS) >= 60
 
 
 def test_nothing_is_green_that_could_not_be_seen(tmp_path):
@@ -98,14 +93,29 @@ def test_nothing_is_green_that_could_not_be_seen(tmp_path):
     assert {str(r.finding.cause) for r in found.root_causes} == {"HST101 on node-a", "HST101 on node-b"}
 
 
-def test_two_faults_are_two_causes(tmp_path):
-    found = verdicts(tmp_path, "tls-differs@node-b/3", "stale-hccn-conf@node-a/1")
-    assert {str(r.finding.cause) for r in found.root_causes} == {"NET204 on node-b/3", "NET205 on node-a/1"}
+@pytest.mark.parametrize(
+    ("faults", "causes"),
+    [
+        (("tls-differs@node-b/3", "stale-hccn-conf@node-a/1"), {"NET204 on node-b/3", "NET205 on node-a/1"}),
+        (
+            ("tls-differs@node-b/3", "tls-differs@node-a/5", "link-down@node-b/6"),
+            {"NET204 on node-b/3", "NET204 on node-a/5", "NET207 on node-b/6"},
+        ),
+        (("stale-hccn-conf@node-b/2", "duplicate-rank-id"), {"NET205 on node-b/2"}),  # the table is never made
+        (("dead-host@node-b", "tls-differs@node-a/3"), {"HST101 on node-b", "NET204 on node-a/3"}),
+        (("driver-differs@node-b", "no-device-ip@node-a/0"), {"HST109 on node-b", "NET201 on node-a/0"}),
+        (("table-not-completed", "duplicate-rank-id"), {"RNK402 on node-b/7", "RNK408 on cluster"}),
+        (("completions-fail", "container-survives@node-b"), {"GEN801 on node-a", "TDN902 on node-b"}),
+    ],
+)
+def test_independent_faults_are_as_many_causes(faults, causes, tmp_path):
+    found = verdicts(tmp_path, *faults)
+    assert {str(r.finding.cause) for r in found.root_causes} == causes
 
 
-def test_every_fault_of_the_catalogue_names_a_rule_that_exists():
-    assert {k.rule for k in CATALOGUE.values()} <= {r.code for r in BOOK}
-    assert len(BOOK) >= 45
+def test_a_whole_node_that_is_cut_off_is_one_cause(tmp_path):
+    found = verdicts(tmp_path, "device-unreachable@node-b", inventory=SHAPES["4 x 8"](), plan=Plan(mode=Mode.PREFLIGHT))
+    assert {str(r.finding.cause) for r in found.root_causes} == {"NET220 on node-b"}
 
 
 def test_faults_come_from_the_inventory_too():

@@ -43,7 +43,7 @@ def test_one_device_with_other_tls(cluster):
 
 def test_a_link_that_is_down(cluster):
     one = cluster("link-down@node-a/1")
-    check_one_cause(one, one.run(), "NET201", "node-a/1")
+    check_one_cause(one, one.run(), "NET207", "node-a/1")
 
 
 def test_a_server_without_eager_mode(cluster):

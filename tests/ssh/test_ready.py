@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+
 from support.cluster import only_reads
 from support.sessions import ROOT, command, environment, pytest_session
 

@@ -159,6 +159,16 @@ def test_a_spawned_command_outlives_the_batch(shell: list[str], tmp_path: Path) 
         os.kill(pid, signal.SIGKILL)
 
 
+def test_a_spawned_command_reads_its_input(shell: list[str], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    program = "exec cat; echo not reached"
+    spawn = Command("spawn", ("sh", "-c", program), stdin=b"the key\n", spawn_log=str(log), mutates=True)
+    outcomes = run([spawn, Command("other", ("cat",), stdin=b"other")], shell)
+    assert outcomes["spawn"].exit_code == 0
+    assert outcomes["other"].stdout == b"other"
+    assert wait_for(lambda: log.read_text() == "the key\n"), log.read_text()
+
+
 def test_a_spawned_command_that_is_not_there_is_127(shell: list[str], tmp_path: Path) -> None:
     outcome = run([Command("spawn", ("no-such-server",), spawn_log=str(tmp_path / "log"))], shell)["spawn"]
     assert outcome.exit_code == 127

@@ -226,6 +226,22 @@ def _api_key(context: Context, folder: Path) -> str:
     return key
 
 
+def secrets_of(inventory: Inventory) -> list[str]:
+    """Every value of the inventory that must not be kept: the API key, secret-looking variables, passwords in URLs."""
+    found = [inventory.api_key.get_secret_value()]
+    for env in (inventory.env, inventory.server.env):
+        for name, value in env.items():
+            if SECRET_NAME.search(name):
+                found.append(value)
+            found += re.findall(r"//[^/@\s:]*:([^/@\s]+)@", value)
+    for words in (inventory.container.extra_args, inventory.server.extra_args):
+        for word in words:
+            name, _, value = word.partition("=")
+            if value and SECRET_NAME.search(name.replace("-", "_")):
+                found.append(value)
+    return [value for value in found if value]
+
+
 def _without_secrets(value: Any, name: str = "") -> Any:
     if isinstance(value, dict):
         return {k: _without_secrets(v, str(k)) for k, v in value.items()}

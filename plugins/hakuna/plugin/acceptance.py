@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from types import FrameType
@@ -15,11 +16,11 @@ from hakuna.judgement.rules import Rule, rule_of
 from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import CheckResult, RunVerdict, Summary, Verdict
 from hakuna.plugin import fixtures
-from hakuna.plugin.opening import is_simulated, join_run, open_run
+from hakuna.plugin.opening import is_simulated, join_run, open_run, whole_inventory
 from hakuna.plugin.progress import Progress
 from hakuna.reports.model import from_folder
 from hakuna.reports.terminal import header, render
-from hakuna.reports.writer import write_all
+from hakuna.reports.writer import publish
 from hakuna.stages.judge import Judge
 from hakuna.stages.run import Mode, Run, StageBlocked
 from hakuna.suites import load_rules, suites_folder
@@ -44,7 +45,7 @@ def begin(config: pytest.Config) -> None:
     else:
         worker = getattr(config, "workerinput", {})
         if worker.get("hakuna_run"):
-            session = Acceptance(config, join_run(Path(worker["hakuna_run"]), worker["hakuna_key"]), "worker")
+            session = Acceptance(config, join_run(Path(worker["hakuna_run"]), worker["hakuna_inventory"]), "worker")
         else:
             session = Acceptance(config, open_run(config), "controller")
         config.hakuna_run = session.run  # type: ignore[attr-defined]
@@ -79,9 +80,9 @@ class Acceptance:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell an xdist worker which run to join. The key goes through memory only."""
+        """Tell an xdist worker which run to join."""
         node.workerinput["hakuna_run"] = str(self.run.folder)
-        node.workerinput["hakuna_key"] = self.run.inventory.api_key.get_secret_value()
+        node.workerinput["hakuna_inventory"] = whole_inventory(self.run)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -139,7 +140,7 @@ class Acceptance:
             return report
         result = self._result(rule, item, call, report)
         report.when = "call"
-        apply_result(report, rule, result)
+        apply_result(report, rule, self._redacted(result))
         return report
 
     def _result(
@@ -159,6 +160,11 @@ class Acceptance:
                 raise error
 
         return self.judge.evaluate(rule, replay)
+
+    def _redacted(self, result: CheckResult) -> CheckResult:
+        """The result without secrets: an expected value may be one of the inventory's."""
+        text = self.run.store.redactor.text(json.dumps(result.as_json(), ensure_ascii=False))
+        return CheckResult.from_json(json.loads(text))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
@@ -193,7 +199,8 @@ class Acceptance:
             self._take_down()
             self.run.journal.write("end", verdict=self.summary.verdict.value, interrupted=self.interrupted)
             report = from_folder(self.run.folder)
-            write_all(report, self.run.folder)
+            for complaint in publish(report, self.run.folder):
+                self.run.journal.write("note", text=complaint)
             self.run.transport.close()
         if report.verdict is not RunVerdict.READY and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED  # zero checks judged, or only skips: never green
@@ -235,7 +242,7 @@ class Acceptance:
             user_properties=[("rule", rule.code), ("stage", rule.stage.value)],
             duration=result.seconds,
         )
-        apply_result(report, rule, result)
+        apply_result(report, rule, self._redacted(result))
         self.config.hook.pytest_runtest_logreport(report=report)
         if report.failed and (session := self.config.pluginmanager.get_plugin("session")) is not None:
             session.testsfailed += 1

@@ -13,7 +13,7 @@ import pytest
 
 from hakuna.evidence.redaction import Redactor
 from hakuna.evidence.store import EvidenceStore
-from hakuna.inventory import InventoryError, load
+from hakuna.inventory import InventoryError, load, secrets_of
 from hakuna.inventory.model import Inventory, TransportKind
 from hakuna.judgement.stage import Stage
 from hakuna.stages.collectors import COLLECTORS
@@ -85,23 +85,30 @@ def open_run(config: pytest.Config) -> Run:
     folder.mkdir(parents=True)
     run = assemble(identity, folder, inventory, path.name, plan_of(config))
     run.journal.write("run", id=identity, holder=run.holder.as_json(), plan=run.plan.as_json())
-    save_run(run, lines=dict(loaded.lines), inventory_path=str(loaded.path), digest=loaded.digest)
+    language = config.getoption("hakuna_lang")
+    save_run(run, lines=dict(loaded.lines), inventory_path=str(loaded.path), digest=loaded.digest, language=language)
     return run
 
 
-def join_run(folder: Path, api_key: str) -> Run:
-    """The run that the xdist controller opened, seen by a worker."""
+def join_run(folder: Path, whole: str) -> Run:
+    """The run that the xdist controller opened, seen by a worker; ``whole`` is what :func:`whole_inventory` gave."""
     data = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    inventory = Inventory.model_validate({**data["inventory"], "api_key": api_key})
+    inventory = Inventory.model_validate(json.loads(whole))
     holder = Holder(**data["holder"])  # the controller's: it is the run that holds a lease, not one of its processes
     return assemble(data["id"], folder, inventory, data["inventory_name"], Plan.from_json(data["plan"]), holder)
+
+
+def whole_inventory(run: Run) -> str:
+    """The inventory with its secrets, for an xdist worker; it travels through memory only."""
+    dump = run.inventory.model_dump(mode="json")
+    return json.dumps({**dump, "api_key": run.inventory.api_key.get_secret_value()})
 
 
 def assemble(
     identity: str, folder: Path, inventory: Inventory, name: str, plan: Plan, holder: Holder | None = None
 ) -> Run:
     """A live run on ``folder``, held by this process unless another one is named."""
-    redactor = Redactor([inventory.api_key.get_secret_value()])
+    redactor = Redactor(secrets_of(inventory))
     run = Run(
         id=identity,
         folder=folder,
@@ -109,7 +116,7 @@ def assemble(
         inventory_name=name,
         transport=_transport(inventory, folder.parent),
         store=EvidenceStore(folder / "evidence", redactor),
-        journal=Journal(folder),
+        journal=Journal(folder, redactor),
         plan=plan,
         holder=holder or Holder.me(),
     )
@@ -151,7 +158,9 @@ def _replay(config: pytest.Config, source: Path) -> Run:
     )
     run.use(COLLECTORS)
     run.journal.write("run", id=identity, holder=Holder.me().as_json(), plan=plan.as_json(), replay_of=data["id"])
-    save_run(run, **{k: data[k] for k in ("lines", "inventory_path", "digest") if k in data}, replay_of=data["id"])
+    more: dict[str, Any] = {k: data[k] for k in ("lines", "inventory_path", "digest") if k in data}
+    more |= {"replay_of": data["id"], "replay_source": str(source), "language": config.getoption("hakuna_lang")}
+    save_run(run, **more)
     return run
 
 

@@ -49,6 +49,13 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption("--rules", action="store_true", dest="hakuna_rules", help="list all rules; then exit")
     group.addoption("--reports", metavar="DIR", dest="hakuna_reports", help="where run folders go (default: reports)")
+    group.addoption(
+        "--lang",
+        choices=["en", "zh"],
+        default="en",
+        dest="hakuna_lang",
+        help="language of report.html (default: en)",
+    )
     parser.addini("hakuna_reports", "where run folders go, relative to the root directory", default="reports")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from hakuna.evidence import Command
 from hakuna.probes.reading import UnparsedError
-from hakuna.probes.scripts import script
+from hakuna.probes.scripts import LISTED, script
 from hakuna.probes.texts import clean, shown, unknown
 
 #: The environment entry that every process of a run carries.
@@ -39,6 +39,11 @@ class Process:
 
 #: What one look found.
 Processes = tuple[Process, ...]
+
+
+def is_listed(name: str) -> bool:
+    """Whether ``hakuna-procs`` reads a variable of that name at all; others may hold secrets."""
+    return name.startswith(LISTED)
 
 
 def labelled(run: str = "") -> str:

@@ -167,6 +167,21 @@ exit 0
 
 # One grep reads every process; only those that match are looked at one by one. Where grep is busybox's, which stops
 # at a NUL, every process is. Secrets on command lines never leave the node.
+#: The variables of processes that are read, by the beginning of their names; everything else may be a secret.
+LISTED = (
+    "GLOO_",
+    "TP_SOCKET",
+    "HCCL_",
+    "RAY_",
+    "ASCEND_",
+    "RANK_TABLE",
+    "LMDEPLOY_",
+    "HAKUNA_",
+    "PYTORCH_NPU",
+    "LD_PRELOAD",
+    "OMP_NUM",
+)
+
 PROCS = r"""
 unset HAKUNA_RUN
 cd /proc || exit 1
@@ -198,14 +213,14 @@ for q; do
     printf '%s\n' "$a" | sed -e '/^--api[-_]key/,/^--/{/^--/!s/.*/***/;}' \
       -e 's/^\(--api[-_]keys\{0,1\}=\).*/\1***/' -e 's/^\(--redis[-_]password=\).*/\1***/' -e 's/^/arg /'
     printf '%s\n' "$v" |
-      grep -E '^(GLOO_|TP_SOCKET|HCCL_|RAY_|ASCEND_|RANK_TABLE|LMDEPLOY_|HAKUNA_|PYTORCH_NPU|LD_PRELOAD|OMP_NUM)' |
+      grep -E '^(LISTED_NAMES)' |
       grep -viE '^[^=]*(KEY|TOKEN|SECRET|PASSWORD)[^=]*=' | sed 's/^/env /'
     sed -n 's/^Max open files *\([^ ]*\).*/limit nofile \1/p' "$p/limits" 2>/dev/null
     echo end
   done
 done
 echo "procs-end $c"
-"""
+""".replace("LISTED_NAMES", "|".join(LISTED))
 
 ALIVE = r"""
 if { read -r s <"/proc/$1/stat"; } 2>/dev/null; then

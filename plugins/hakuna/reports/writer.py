@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hakuna.reports import findings_json, junit
+from hakuna.reports import ctrf, drift, findings_json, history, junit, markdown, page, prometheus
+from hakuna.reports.facts import Exhibits, gather
 from hakuna.reports.model import RunReport
 
 
@@ -17,13 +18,17 @@ class Written:
     """One file of a run's reports: its name, and the pure function that gives its text."""
 
     name: str
-    render: Callable[[RunReport], str]
+    render: Callable[[RunReport, Exhibits], str]
 
 
-#: All files, in the order of writing. A further one, such as a page for browsers, is one more entry.
+#: All files, in the order of writing: those that programs wait for come first.
 WRITTEN: tuple[Written, ...] = (
-    Written("findings.json", findings_json.render),
-    Written("junit.xml", junit.render),
+    Written("findings.json", lambda report, _: findings_json.render(report)),
+    Written("junit.xml", lambda report, _: junit.render(report)),
+    Written("ctrf.json", lambda report, _: ctrf.render(report)),
+    Written("hakuna.prom", prometheus.render),
+    Written("summary.md", lambda report, _: markdown.render(report)),
+    Written("report.html", page.render),
 )
 
 
@@ -33,7 +38,41 @@ def write_all(report: RunReport, folder: Path) -> list[Path]:
     Raises:
         OSError: the folder cannot be written to.
     """
-    return [write_whole(folder / written.name, written.render(report)) for written in WRITTEN]
+    exhibits = _exhibits(report, folder)
+    return [write_whole(folder / written.name, written.render(report, exhibits)) for written in WRITTEN]
+
+
+def publish(report: RunReport, folder: Path) -> list[str]:
+    """Write every report of a run that has just ended, remember it, and put it on the job page if there is one.
+
+    Gives a sentence for whatever could not be done besides the run's own files: it costs no run its reports.
+
+    Raises:
+        OSError: the run's own folder cannot be written to.
+    """
+    exhibits = _exhibits(report, folder)
+    for written in WRITTEN:
+        write_whole(folder / written.name, written.render(report, exhibits))
+    said = []
+    try:
+        markdown.append_to_step(markdown.render(report))
+    except OSError as error:
+        said.append(f"the summary could not be put on the job page: {error}")
+    if not report.replay_of:
+        said += history.remember(folder.parent / history.NAME, history.entry_of(report, exhibits))
+    return said
+
+
+def _exhibits(report: RunReport, folder: Path) -> Exhibits:
+    """What there is to show, with what changed since the last good run as far as it is remembered."""
+    exhibits = gather(report)
+    try:
+        runs = history.entries(folder.parent / history.NAME, report.cluster, last=60)
+    except history.HistoryError as error:
+        return replace(exhibits, problems=(*exhibits.problems, str(error)))
+    entry = history.entry_of(report, exhibits)
+    good, changes = drift.since_good(history.good_before(runs, entry), entry)
+    return replace(exhibits, last_good=good, since=tuple((c.name, c.before, c.after) for c in changes))
 
 
 def write_whole(path: Path, text: str) -> Path:

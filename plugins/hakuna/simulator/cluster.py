@@ -135,6 +135,10 @@ class ClusterSpec:
                 found.setdefault(key, node.name)
         return found
 
+    def ray_address(self, node: str) -> str:
+        """The address by which a node joins Ray without being told one."""
+        return "198.51.100.7" if self.has("wrong-ray-address", node) else self._nodes[node].node_ip
+
     def hostname(self, node: str) -> str:
         if self.has("hostname-duplicate", node):
             return self.inventory.nodes[0].name
@@ -175,6 +179,10 @@ class ClusterSpec:
 
     def _image_variant(self, node: str) -> str:
         return "other" if self.has("image-differs", node) else ""
+
+    def running_image_id(self, node: str) -> str:
+        """The image that the containers really run."""
+        return _sha256("image", "before") if self.has("old-image-runs", node) else self.image_id(node)
 
     def model_files(self, node: str, *, inside: bool = False) -> dict[str, int] | None:
         """The files of the model's directory with their sizes; None when there is no directory."""

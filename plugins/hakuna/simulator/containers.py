@@ -51,6 +51,9 @@ def find(node: SimNode, word: str) -> Record | None:
 def remove(node: SimNode, data: Data, record: Record) -> None:
     """Take a container away (inside a transaction) with its processes and its own files."""
     stop(node, data, record)
+    for i in node.spec.faulty_devices("npu-not-freed", node.name):
+        row = {"npu": i, "pid": 88001 + i, "name": "ray::RayWorkerWrapper", "memory_mb": 57671}
+        section(data, "npu_processes", node.name).append(row)
     name = record["name"]
     section(data, "containers", node.name).pop(name, None)
     section(data, "files", node.name).pop(f"container:{name}", None)
@@ -107,7 +110,8 @@ def host_devices(node: SimNode) -> tuple[str, ...]:
     """The Ascend device nodes below /dev of the host."""
     # A card that falls off the bus leaves its device node behind until the driver is loaded again.
     missing = node.spec.faulty_devices("device-node-missing", node.name)
-    return (*(f"/dev/davinci{i}" for i in node.model.device_ids if i not in missing), *CONTROL_NODES)
+    control = CONTROL_NODES[:-1] if node.spec.has("control-node-missing", node.name) else CONTROL_NODES
+    return (*(f"/dev/davinci{i}" for i in node.model.device_ids if i not in missing), *control)
 
 
 def visible_devices(node: SimNode, container: str | None) -> tuple[str, ...]:

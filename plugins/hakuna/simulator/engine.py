@@ -87,7 +87,7 @@ def _run(call: Call, words: list[str]) -> Result:
     if not rest:
         return say("", "docker: 'docker run' requires at least 1 argument.\n", _CANNOT_RUN)
     node = call.node
-    record = _record(call, options, rest)
+    record = _wrapped(call, _record(call, options, rest))
     refused = _refusal(call, record)
     with node.state.transaction() as data:
         known = containers.find(node, record["name"])
@@ -100,7 +100,7 @@ def _run(call: Call, words: list[str]) -> Result:
                 "Run 'docker run --help' for more information\n",
                 _CANNOT_RUN,
             )
-        record["running"] = not refused
+        record["running"] = not refused and not node.spec.has("container-exits", node.name)
         section(data, "containers", node.name)[record["name"]] = record
     if refused:
         return say(f"{record['id']}\n", f"docker: Error response from daemon: {refused}\n", _CANNOT_RUN)
@@ -133,6 +133,18 @@ def _record(call: Call, options: list[tuple[str, str]], rest: list[str]) -> cont
         "ipc": single.get("--ipc", "private"),
         "runtime": single.get("--runtime", "runc"),
     }
+
+
+def _wrapped(call: Call, record: containers.Record) -> containers.Record:
+    """What a site's own wrapper, or the daemon, makes of it (faults)."""
+    spec, name = call.node.spec, call.node.name
+    if spec.has("bridge-network", name):
+        record["net"] = "bridge"
+    if spec.has("not-privileged", name):
+        record["privileged"] = False
+    if spec.has("mount-missing", name):
+        record["binds"] = [b for b in record["binds"] if not b.startswith("/usr/local/Ascend/driver")]
+    return record
 
 
 def _pairs(words: list[str]) -> dict[str, str]:
@@ -224,6 +236,8 @@ def _rm(call: Call, words: list[str]) -> Result:
             if record is None:
                 if not forced:
                     err += f"Error response from daemon: No such container: {name}\n"
+            elif call.node.spec.has("container-survives", call.node.name):
+                err += f"Error response from daemon: container {record['id']}: device or resource busy\n"
             elif record["running"] and not forced:
                 err += (
                     f'Error response from daemon: cannot remove container "/{record["name"]}": container is running: '
@@ -259,7 +273,7 @@ def _version(call: Call, words: list[str]) -> Result:
 def _image_inspect(call: Call, words: list[str]) -> Result:
     names = [w for w in words if not w.startswith("-")]
     known = call.node.inventory.container.image
-    if names != [known]:
+    if names != [known] or call.node.spec.has("image-missing", call.node.name):
         return say("[]\n", f"Error response from daemon: No such image: {' '.join(names)}\n", 1)
     return say(json.dumps([image_document(call.node, _name(call))], indent=4) + "\n")
 

@@ -94,7 +94,7 @@ def _env(env: dict[str, str]) -> list[str]:
 def inspect_document(node: SimNode, record: Record, engine: str) -> dict[str, Any]:
     """``inspect`` of a container: what it was given, in the engine's fields."""
     running = record["running"]
-    identity = node.spec.image_id(node.name)
+    identity = node.spec.running_image_id(node.name)
     entrypoint = [record["entrypoint"]] if record["entrypoint"] else None
     return {
         "Id": record["id"],

@@ -7,11 +7,12 @@ The catalogue itself stands in :mod:`hakuna.simulator.catalogue`.
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hakuna.inventory.model import Inventory
-from hakuna.simulator.catalogue import CATALOGUE, FaultKind, Scope
+from hakuna.simulator.catalogue import CATALOGUE, VARIANTS, FaultKind, Scope, markdown
 from hakuna.where import Where
 
 #: The device that a fault is on when no place is given: one in the middle, so that "the first" can not pass by luck.
@@ -46,6 +47,9 @@ def parse_fault(text: str, inventory: Inventory) -> Fault:
             the fault can be at.
     """
     name, at, place = text.strip().partition("@")
+    if name in VARIANTS:
+        entries = ", ".join(f"{path}: {value}" for path, value in VARIANTS[name].settings.items())
+        raise ValueError(f"fault {name!r} is one of the inventory itself: write {entries}")
     if name not in CATALOGUE:
         raise ValueError(f"no fault is called {name!r}{_nearest(name, CATALOGUE)}")
     kind = CATALOGUE[name]
@@ -126,3 +130,13 @@ def _span(numbers: tuple[int, ...]) -> str:
 def _nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(list(known)[:60])}"
+
+
+def main() -> int:
+    """Print the catalogue as docs/faults.md has it."""
+    sys.stdout.write(markdown())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hakuna.simulator.containers import host_path
+from hakuna.simulator.state import FIRST_PID
 
 if TYPE_CHECKING:
     from hakuna.simulator.node import SimNode
@@ -38,6 +39,8 @@ _SYSCTLS = {
 
 def _sysctl(node: SimNode, path: str, inside: bool) -> str:
     del inside
+    if path.endswith("somaxconn") and node.spec.has("short-backlog", node.name):
+        return "128\n"
     if path.endswith("ip_local_reserved_ports") and node.spec.has("ports-not-reserved", node.name):
         return "\n"
     return _SYSCTLS[path] + "\n"
@@ -130,7 +133,7 @@ def _model_config(node: SimNode, path: str, inside: bool) -> str | None:
         "bos_token_id": 151643,
         "eos_token_id": 151645,
         "hidden_act": "silu",
-        "hidden_size": 3584,
+        "hidden_size": 4096 if node.spec.has("config-differs", node.name) else 3584,
         "initializer_range": 0.02,
         "intermediate_size": 18944,
         "max_position_embeddings": 32768,
@@ -152,9 +155,16 @@ def _model_config(node: SimNode, path: str, inside: bool) -> str | None:
     return json.dumps(config, indent=2) + "\n"
 
 
+def _boot_id(node: SimNode, path: str, inside: bool) -> str:
+    del path, inside
+    # The fault reboot happens once anything was started on the cluster.
+    again = node.spec.has("reboot", node.name) and node.state.read()["next_pid"] > FIRST_PID
+    return node.spec.boot_id(f"{node.name}.again" if again else node.name) + "\n"
+
+
 #: Path -> what makes its text: (node, path, inside a container).
 _FILES: dict[str, Callable[[SimNode, str, bool], str | None]] = {
-    "/proc/sys/kernel/random/boot_id": lambda node, _path, _inside: node.spec.boot_id(node.name) + "\n",
+    "/proc/sys/kernel/random/boot_id": _boot_id,
     "/proc/self/limits": lambda node, _path, inside: limits(node, inside=inside),
     **dict.fromkeys(_SYSCTLS, _sysctl),
     DRIVER_INFO: _driver,

@@ -56,7 +56,9 @@ def _ip(node: SimNode, device: Device, words: list[str]) -> Result:
 
 
 def _link(node: SimNode, device: Device, words: list[str]) -> Result:
-    del node, words
+    del words
+    if node.spec.has("unparsed-link", node.name, device.index):
+        return say("Link v2 {phy=1;mac=1}\n")
     return say(f"link status: {'UP' if device.link_up else 'DOWN'}\n")
 
 
@@ -182,6 +184,8 @@ def _ping(node: SimNode, device: Device, words: list[str]) -> Result:
         return _failed("Execute failed: Link status is down.")
     if device.ip is None or device.ipv6 is not six:
         return _failed("Get ipconf failed, because no ip was preset there!")
+    if any(node.spec.has_pair("hung-ping", device.where, t.where) for t in targets):
+        return Result(timed_out=True)
     lost = _lost(node, device, targets, packets)
     times = _times(node, device, targets, packets)
     rows = [f"device {device.index} {'PING6' if six else 'PING'} {ip}"]

@@ -21,9 +21,35 @@ from hakuna.simulator.tools import Call, Result, Tool, program, say, tool
 
 SERVER = "api_server"
 WORKER = "ray::RayWorkerWrapper"
+#: A line as HCCL leaves it in the log of a server that goes on (sample hccl_log/ei0006_link_error_info_tls).
+HCCL_NOISE = "EI0006: [PID: 20977] 2025-11-28-08:31:35.604.262 Getting socket times out. Reason: Remote is not ready."
 INTERPRETER = ("/usr/local/python3.11.10/bin/python3.11", "/usr/local/python3.11.10/bin/lmdeploy")
 POLL = 0.1  # seconds between two looks at a server that somebody waits for
 #: What LMDeploy hands on from its own environment to its workers, from 0.15.0.
+#: Faults of the server that answers; it gets them by name.
+SERVER_FAULTS = (
+    "garbage-generation",
+    "model-not-listed",
+    "model-list-fails",
+    "engine-asleep",
+    "engine-unhealthy",
+    "completions-fail",
+    "empty-answer",
+    "engine-dies-in-request",
+    "chat-fails",
+    "stream-cut",
+    "stream-error",
+    "stream-differs",
+    "answers-change",
+    "accepts-anything",
+    "dies-of-bad-input",
+    "key-not-asked",
+    "slow-first-token",
+    "slow-tokens",
+    "wrong-answer",
+    "wrong-exact-answer",
+    "usage-wrong",
+)
 FORWARDED = ("HCCL_BUFFSIZE", "HCCL_CONNECT_TIMEOUT", "HCCL_OP_EXPANSION_MODE", "HCCL_IF_IP")
 
 
@@ -93,6 +119,8 @@ def _start(call: Call, options: argparse.Namespace, shown: Sequence[str]) -> Res
             return Result(0, story.text().encode(), timed_out=True)  # nobody would hear of its end
         if call.node.spec.has("eager-missing"):
             shown = [w for w in shown if w.replace("_", "-") != "--eager-mode"]
+        if call.node.spec.has("arguments-differ"):
+            shown = _without(shown, "--backend")
         try:
             if story.ending == "hang":
                 pid = _hang(call, data, plan, story, shown)
@@ -106,6 +134,28 @@ def _start(call: Call, options: argparse.Namespace, shown: Sequence[str]) -> Res
     if story.ending == "hang":
         os.write(foreground.stdout, story.text().encode())
     return _stay(call, pid, foreground)
+
+
+def _without(words: Sequence[str], option: str) -> list[str]:
+    """The words without an option and its value."""
+    left: list[str] = []
+    skip = False
+    for word in words:
+        if skip or word.partition("=")[0] == option:
+            skip = not skip and word == option
+            continue
+        left.append(word)
+    return left
+
+
+def _shown_env(call: Call) -> dict[str, str]:
+    """The environment that the server's process is seen with."""
+    env = dict(call.env)
+    if call.node.spec.has("server-without-table"):
+        env.pop(TABLE, None)
+    if call.node.spec.has("hccl-if-ip-leaks"):
+        env["HCCL_IF_IP"] = call.node.model.node_ip
+    return env
 
 
 def make_plan(
@@ -135,6 +185,7 @@ def make_plan(
         table=None if table is None else table.decode("utf-8", "replace"),
         dies=faults and spec.has("server-dies"),
         never=faults and spec.has("server-never-ready"),
+        noise=HCCL_NOISE if faults and spec.has("hccl-error-in-log") else "",
     )
 
 
@@ -162,7 +213,7 @@ def _hang(call: Call, data: Data, plan: Plan, story: launcher.Story, shown: Sequ
         data, call.node.name, shown, call.env, container=call.container, kind=SERVER, wants_npus=wants, dependents=[]
     )
     if plan.never:
-        _start_workers(data, plan, pid)
+        _start_workers(data, plan, pid, call)
     if call.spawn_log:
         call.node.append(call.spawn_log, story.text().encode())
     return pid
@@ -194,7 +245,7 @@ def _launch(
         data,
         node.name,
         shown,
-        call.env,
+        _shown_env(call),
         container=call.container,
         kind=SERVER,
         ports=(plan.port,),
@@ -203,22 +254,28 @@ def _launch(
         dependents=[],
     )
     section(data, "listeners", node.name)[str(plan.port)] = launched.port
-    _start_workers(data, plan, pid)
+    _start_workers(data, plan, pid, call)
     return pid
 
 
 def _server_options(call: Call, plan: Plan, options: argparse.Namespace) -> list[str]:
     words = ["--lmdeploy-version", ".".join(map(str, plan.version))]
     words += ["--model", options.model_name or options.model_path, "--shown-port", str(plan.port)]
-    return words + (["--garbage"] if call.node.spec.has("garbage-generation") else [])
+    return words + [f"--fault={name}" for name in SERVER_FAULTS if call.node.spec.has(name)]
 
 
-def _start_workers(data: Data, plan: Plan, server: int) -> None:
+def _start_workers(data: Data, plan: Plan, server: int, call: Call) -> None:
     """One worker per rank under its node's raylet; they end with the server and with the raylet."""
     head = processes.find(data, plan.driver, server)
     forwarded = {k: plan.env[k] for k in FORWARDED if k in plan.env} if plan.version >= READS_TABLE_BEFORE else {}
+    spec = call.node.spec
+    lost = {n.name for n in call.node.inventory.nodes if spec.has("worker-lost", n.name)}
     for place in places(plan):
         member = place.member
+        if member.node in lost:
+            lost.remove(member.node)
+            continue
+        device = place.device - spec.has("workers-share-device", member.node, place.device)
         raylet = processes.find(data, member.node, member.pid)
         pid = processes.start(
             data,
@@ -229,14 +286,14 @@ def _start_workers(data: Data, plan: Plan, server: int) -> None:
             kind="worker",
             ppid=member.pid or 1,
             rank=place.rank,
-            device=place.device,
+            device=device,
             raylet=member.pid,
         )
         for parent in (head, raylet):
             if parent is not None:
                 parent["dependents"].append([member.node, pid])
         section(data, "npu_processes", member.node).append(
-            {"npu": place.device, "pid": pid, "name": WORKER, "memory_mb": plan.memory_mb}
+            {"npu": device, "pid": pid, "name": WORKER, "memory_mb": plan.memory_mb}
         )
 
 

@@ -97,16 +97,30 @@ class Handler(BaseHTTPRequestHandler):
     def _get(self, path: str) -> wire.Answer:
         service = self.server.service
         if path == "/health":
-            return wire.health(service.release, service.state)
+            return self._health()
         if path.startswith("/metrics"):
             lines = f"# TYPE lmdeploy_num_requests_total counter\nlmdeploy_num_requests_total {service.served}\n"
             return wire.Answer(200, lines.encode(), "text/plain; version=0.0.4; charset=utf-8")
-        return wire.page(service.release, service.model, path)
+        if path == "/v1/models" and service.answered and "model-list-fails" in service.faults:
+            return wire.error(500, "Internal Server Error", "server_error")
+        listed = "another-model" if "model-not-listed" in service.faults else service.model
+        return wire.page(service.release, listed, path)
+
+    def _health(self) -> wire.Answer:
+        """The engine's state; faults show only after the first answer, when the server has been found ready."""
+        service = self.server.service
+        if service.answered and "engine-asleep" in service.faults:
+            return wire.Answer.json(200, {"status": "sleeping"})
+        state = "unhealthy" if service.answered and "engine-unhealthy" in service.faults else service.state
+        return wire.health(service.release, state)
 
     def _post(self, path: str, raw: bytes) -> None:
         service = self.server.service
+        if "dies-of-bad-input" in service.faults and not raw.rstrip().endswith(b"}"):
+            service.state = "unhealthy"
         body = wire.read_body(service.release, path, self.headers.get("content-type", ""), raw)
-        wire.check_values(service.release, body, (service.model,))
+        known = (service.model, str(body.get("model"))) if "accepts-anything" in service.faults else (service.model,)
+        wire.check_values(service.release, body, known)
         if path == "/v1/encode":
             self._send(answers.encoded(body))
             return
@@ -115,18 +129,37 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/generate":
             self._send(answers.generated(service, body))
             return
-        made = answers.complete(service, body, chat=path == "/v1/chat/completions")
+        chat = path == "/v1/chat/completions"
+        self._fail(body, chat=chat)
+        service.answered = True
+        made = answers.complete(service, body, chat=chat)
         if not body.get("stream"):
             time.sleep(service.token_seconds * len(made.generation.pieces))
             self._send(wire.Answer.json(200, made.whole()))
             return
         self._start(200, "text/event-stream; charset=utf-8", None)
         options = body.get("stream_options")
+        if "slow-first-token" in service.faults:
+            time.sleep(0.4)
+        if "stream-error" in service.faults:
+            self._event(json.loads(wire.error(500, "engine stopped", "server_error").body))
         for event in made.events(with_usage=isinstance(options, dict) and bool(options.get("include_usage"))):
             time.sleep(service.token_seconds)
             self._event(event)
-        self._chunk(b"data: [DONE]\n\n")
+        if "stream-cut" not in service.faults:
+            self._chunk(b"data: [DONE]\n\n")
         self.wfile.write(b"0\r\n\r\n")
+
+    def _fail(self, body: wire.Json, *, chat: bool) -> None:
+        """What a fault makes of a request that is in order; the one token of a readiness check still comes."""
+        service = self.server.service
+        if int(body.get("max_tokens") or 16) <= 1:
+            return
+        if "engine-dies-in-request" in service.faults:
+            service.state = "unhealthy"
+            raise wire.RefusedError(wire.error(500, "The engine has stopped.", "server_error"))
+        if ("chat-fails" if chat else "completions-fail") in service.faults:
+            raise wire.RefusedError(wire.error(500, "Internal Server Error", "server_error"))
 
     def _event(self, data: wire.Json) -> None:
         self._chunk(b"data: " + json.dumps(data, ensure_ascii=False).encode("utf-8", "replace") + b"\n\n")
@@ -244,7 +277,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--guard", default="", help="a file whose removal ends the server")
     made.add_argument("--die-after", type=float, default=0.0, help="seconds of service after which the engine is lost")
     made.add_argument("--token-seconds", type=float, default=0.0)
-    made.add_argument("--garbage", action="store_true")
+    made.add_argument("--fault", action="append", default=[], help="a fault of the catalogue, by its name")
     made.add_argument("--no-access-log", action="store_true")
     return made
 
@@ -258,13 +291,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with open(options.port_file + ".new", "w", encoding="ascii") as file:  # noqa: PTH123  # see _play
             file.write(f"{bound.getsockname()[1]}\n")
         os.replace(options.port_file + ".new", options.port_file)  # noqa: PTH105  # see _play
+    faults = frozenset(options.fault)
     keys = tuple(key for key in os.environ.pop(KEYS_VARIABLE, "").split("\n") if key)
     service = answers.Service(
         wire.Release(options.lmdeploy_version),
         options.model,
-        keys,
-        options.garbage,
-        options.token_seconds,
+        () if "key-not-asked" in faults else keys,
+        faults,
+        max(options.token_seconds, 0.04 if "slow-tokens" in faults else 0.0),
         not options.no_access_log,
     )
     threading.Thread(target=_watch, args=(service, options.idle, options.guard), daemon=True).start()

@@ -30,26 +30,34 @@ class Service:
     release: wire.Release
     model: str
     keys: tuple[str, ...] = ()
-    garbage: bool = False
+    faults: frozenset[str] = frozenset()
     token_seconds: float = 0.0
     access_log: bool = True
     state: str = "initializing"
     last_request: float = field(default_factory=time.monotonic)
     sessions: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     served: int = 0
+    answered: bool = False
 
     def generate(self, prompt: str, body: wire.Json, default_limit: int | None) -> text.Generation:
         """Answer ``prompt`` as the fields of ``body`` ask."""
         limit = body.get("max_completion_tokens") or body.get("max_tokens") or default_limit
         stop = body.get("stop") or ()
-        return text.generate(
+        if {"wrong-answer", "wrong-exact-answer"} & self.faults:
+            prompt = "another question"
+        if "answers-change" in self.faults:
+            prompt = f"question {self.served}"
+        if "stream-differs" in self.faults and body.get("stream"):
+            prompt = "another question"
+        made = text.generate(
             prompt,
             self.release.text,
             limit=limit,
             stop=(stop,) if isinstance(stop, str) else tuple(map(str, stop)),
             ignore_eos=bool(body.get("ignore_eos")),
-            garbage=self.garbage,
+            garbage="garbage-generation" in self.faults,
         )
+        return text.Generation((), "stop") if "empty-answer" in self.faults else made
 
 
 @dataclass(frozen=True)
@@ -60,13 +68,14 @@ class Completion:
     generation: text.Generation
     prompt_tokens: int
     chat: bool
+    miscounted: int = 0
 
     @property
     def usage(self) -> wire.Json:
         made = len(self.generation.pieces)
         return {
             "prompt_tokens": self.prompt_tokens,
-            "total_tokens": self.prompt_tokens + made,
+            "total_tokens": self.prompt_tokens + made + self.miscounted,
             "completion_tokens": made,
         }
 
@@ -114,7 +123,7 @@ def complete(service: Service, body: wire.Json, *, chat: bool) -> Completion:
         "created": int(time.time()),
         "model": body["model"],
     }
-    return Completion(head, made, prompt_tokens, chat)
+    return Completion(head, made, prompt_tokens, chat, int("usage-wrong" in service.faults))
 
 
 def generated(service: Service, body: wire.Json) -> wire.Answer:

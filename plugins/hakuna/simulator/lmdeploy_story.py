@@ -42,6 +42,7 @@ class Plan:
     table: str | None = None
     dies: bool = False
     never: bool = False
+    noise: str = ""
     lines: list[tuple[float, str]] = field(default_factory=list)
 
     def say(self, level: str, place: str, message: str, delay: float = 0.0) -> None:
@@ -152,6 +153,8 @@ def _tell(plan: Plan) -> Story:
     hint = (
         f"HINT:    Please open \033[93m\033[1mhttp://0.0.0.0:{plan.port}\033[0m in a browser for detailed api usage!!!"
     )
+    if plan.noise:
+        plan.raw(plan.noise)
     plan.raw("\n".join([hint] * 3))
     if plan.port_taken:
         plan.raw(

@@ -59,6 +59,11 @@ def interfaces(node: SimNode) -> list[dict[str, Any]]:
         "broadcast": "ff:ff:ff:ff:ff:ff",
         "addr_info": [_address(node.model.node_ip, 64 if six else 24, "global", name)],
     }
+    if node.spec.has("interface-down", node.name):
+        main |= {"flags": ["BROADCAST", "MULTICAST"], "operstate": "DOWN"}
+    if node.spec.has("address-elsewhere", node.name):
+        bond = {**main, "ifindex": 3, "ifname": "bond0", "addr_info": [_address(node.model.node_ip, 24, "global", "bond0")]}
+        return [loopback, {**main, "addr_info": []}, bond]
     return [loopback, main]
 
 
@@ -102,6 +107,10 @@ def listeners(node: SimNode) -> list[tuple[int, str, int]]:
     found = [(22, "sshd", 1187)]
     if node.spec.has("port-taken", node.name):
         found.append((node.inventory.ray.port, "redis-server", REDIS_PID))
+    if node.spec.has("hccl-port-taken", node.name):
+        found.append((60000, "python", REDIS_PID + 1))
+    if node.spec.has("server-port-taken", node.name):
+        found.append((node.inventory.server.port, "lmdeploy", REDIS_PID + 2))
     for process in processes.of_node(node.state.read(), node.name):
         name = process["argv"][0].rpartition("/")[2][:15]
         found += [(port, name, process["pid"]) for port in process["ports"]]

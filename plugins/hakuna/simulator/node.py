@@ -70,6 +70,8 @@ class SimNode:
         """The path of an executable, on the host or in a container; None when it is not there."""
         if tool not in TOOLS or self._lacks(tool):
             return None
+        if tool == "ray" and container is not None and self.spec.has("tools-not-inside", self.name):
+            return None
         if tool in _ASCEND_TOOLS:
             path = _ASCEND_TOOLS[tool]
             return path if containers.host_path(self, path, container) is not None else None

@@ -188,9 +188,7 @@ def _super_pod(node: SimNode, device: int) -> str:
     neighbour = spec.has("sdid-duplicate", name, device)
     number = (spec.number(name) << 22) + ((device - neighbour) // spec.chip.dies << 18) + (device - neighbour) % 2
     sdid = "NA" if spec.has("sdid-missing", name, device) else number
-    return _fields(
-        ("SDID", sdid), ("Super Pod Size", 384), ("Super Pod ID", 0), ("Server Index", spec.number(name))
-    )
+    return _fields(("SDID", sdid), ("Super Pod Size", 384), ("Super Pod ID", 0), ("Server Index", spec.number(name)))
 
 
 def _cards(node: SimNode) -> str:

@@ -31,6 +31,7 @@ class Procs(Tool):
             if call.container in (None, p["container"]) and any(_matches(p, q) for q in patterns)
         ]
         rows: list[str] = []
+        found += _strangers(call, patterns)
         for p in found:
             rows.append(f"process {p['pid']} {p['start']} {p['ppid']}")
             rows += [f"arg {_line(a)}" for a in p["argv"]]
@@ -43,6 +44,24 @@ class Procs(Tool):
             rows += [f"limit nofile {limit}", "end"]
         rows.append(f"procs-end {len(found)}")
         return say("\n".join(rows) + "\n")
+
+
+def _strangers(call: Call, patterns: tuple[str, ...]) -> list[processes.Process]:
+    """Processes that the state does not hold: another run's, another cluster's, one that cannot be killed (faults)."""
+    spec, name = call.node.spec, call.node.name
+    label = next((p for p in patterns if p.startswith(_LABEL)), "")
+    found: list[processes.Process] = []
+
+    def process(argv: str, env: dict[str, str]) -> processes.Process:
+        return {"pid": 77001 + len(found), "start": 4242, "ppid": 1, "argv": [argv], "env": env, "container": None}
+
+    if call.container is None and label == _LABEL and spec.has("leftover-process", name):
+        found.append(process("ray::IDLE", {"HAKUNA_RUN": "20240102-030405-dead"}))
+    if label not in ("", _LABEL) and spec.has("process-survives", name):
+        found.append(process("ray::RayWorkerWrapper", {"HAKUNA_RUN": label.removeprefix(_LABEL)}))
+    if spec.has("stale-ray", name) and any("raylet" in p for p in patterns):
+        found.append(process("/opt/other/ray/core/src/ray/raylet/raylet", {}))
+    return found
 
 
 def _matches(process: processes.Process, pattern: str) -> bool:
@@ -91,6 +110,8 @@ class Write(Tool):
         path = call.argv[1]
         content = call.stdin
         if path == call.node.inventory.rank_table.path:
+            if call.node.spec.has("table-missing", call.node.name):
+                return say(f"wrote {path} {len(content)}\n")  # the site's script says so, and did it elsewhere
             content = rewritten(call.node.spec, call.node.name, content)
         call.node.write(path, content, call.container)
         return say(f"wrote {path} {len(call.stdin)}\n")
@@ -102,7 +123,9 @@ class Remove(Tool):
         rows: list[str] = []
         with call.node.state.transaction():
             for path in call.argv[1:]:
-                if call.node.remove(path, call.container):
+                if call.node.spec.has("file-survives", call.node.name):
+                    rows.append(f"left {path}")
+                elif call.node.remove(path, call.container):
                     rows.append(f"removed {path}")
                 elif host_path(call.node, path, call.container) and call.node.file(path, call.container) is not None:
                     rows.append(f"left {path}")

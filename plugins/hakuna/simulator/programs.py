@@ -21,6 +21,13 @@ _TRANSFORMERS = {11: "4.56.2", 12: "4.57.3", 13: "4.57.6"}
 _DLINFER = {11: "0.2.6", 12: "0.2.7", 13: "0.2.7"}
 
 
+#: What a rank says that waits for another one (sample ei0006_link_error_info_tls).
+HCCL_ERROR = (
+    "RuntimeError: [ERROR] HCCL error: EI0006: Getting socket times out. Reason: 1. The remote does not initiate a "
+    "connect request. 2. The local device cannot be connected."
+)
+
+
 def _json(answer: object) -> Result:
     failed = isinstance(answer, dict) and "error" in answer
     return say("\n" + json.dumps(answer) + "\n", exit_code=1 if failed else 0)
@@ -39,7 +46,12 @@ class Versions(Tool):
             "dlinfer-ascend": _DLINFER.get(minor, "0.2.8"),
             "transformers": _TRANSFORMERS.get(minor, "4.57.6"),
         }
-        return _json({"python": PYTHON, "packages": packages})
+        spec, name = call.node.spec, call.node.name
+        if spec.has("ray-differs", name):
+            packages["ray"] = "2.9.3"
+        if spec.has("lmdeploy-not-there"):
+            return _json({"python": PYTHON, "packages": {**packages, "lmdeploy": None}})
+        return _json({"python": "3.10.14" if spec.has("python-differs", name) else PYTHON, "packages": packages})
 
 
 def find_cluster(call: Call) -> RayCluster | str:
@@ -91,7 +103,18 @@ class Collective(Tool):
             return _json({"error": "RuntimeError: the Ray cluster offers no NPU"})
         if cluster.free_npus < len(ranks):
             return _json({"error": "GetTimeoutError: Get timed out: some object(s) not ready."})
+        spec = call.node.spec
+        if spec.has("collective-hangs"):
+            return _json({"error": HCCL_ERROR})
+        for rank in ranks:
+            member = spec.node_of_ip(str(rank["node_ip"])) or ""
+            if spec.has("ranks-share-device", member, int(str(rank["device"]))):
+                rank["device"] = int(str(rank["device"])) - 1
         rounds = [_round(int(word)) for word in call.argv[1:]]
+        if spec.has("collective-wrong-sum"):
+            rounds[-1]["wrong_ranks"] = [3]
+        if spec.has("slow-collective"):
+            rounds = [{**r, "gbps": float(str(r["gbps"])) / 100} for r in rounds]
         return _json({"backend": "hccl", "world_size": len(ranks), "ranks": ranks, "rounds": rounds})
 
 
@@ -120,6 +143,8 @@ class Pipeline(Tool):
             error = causes[-1] if causes else story.lines[-1][1]
             return say("\n" + json.dumps({"error": error}) + "\n", story.text(), 1)
         spec = call.node.spec
+        if spec.has("pipeline-fails"):
+            return _json({"error": "RuntimeError: Multi-nodes support requires ray"})
         made = text.generate(
             prompt, call.node.inventory.simulation.lmdeploy_version, garbage=spec.has("garbage-generation")
         )

@@ -11,6 +11,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from hakuna.simulator import processes
@@ -174,9 +175,14 @@ def _next_steps(gcs: str) -> str:
 
 
 def _start_worker(call: Call, options: argparse.Namespace, given: dict[str, float]) -> Result:
+    spec, name = call.node.spec, call.node.name
     address = options.node_ip_address or call.node.model.node_ip
+    if spec.has("wrong-ray-address", name):
+        address = spec.ray_address(name)
     host, _, port = options.address.rpartition(":")
     said = f"Local node IP: {address}\n"
+    if spec.has("ray-start-fails", name):
+        return say(said, _unreachable(options.address), 1)
     with call.node.state.transaction() as data:
         node = call.node.spec.node_of_ip(host.strip("[]"))
         gcs = gcs_at(data, node, int(port)) if port.isdigit() else None
@@ -218,6 +224,10 @@ def _start_raylet(
     env = dict(call.env)
     if spec.has("variable-missing", name):
         env.pop(NOSET, None)
+    if spec.has("table-variable-missing", name):
+        env.pop("ASCEND_RANK_TABLE_FILE_PATH", None)
+    if spec.has("wrong-socket-name", name):
+        env["GLOO_SOCKET_IFNAME"] = "docker0"
     resources = {
         "CPU": float(options.num_cpus),
         "memory": float(MEMORY),
@@ -235,29 +245,32 @@ def _start_raylet(
     resources |= given
     resources = {k: v for k, v in resources.items() if v}
     listed = ",".join(f"{k},{v:g}" for k, v in sorted(resources.items()))
-    processes.start(
-        data,
-        name,
-        (
-            f"{SITE}/ray/core/src/ray/raylet/raylet",
-            f"--raylet_socket_name=/tmp/ray/{session}/sockets/raylet",
-            f"--node_ip_address={address}",
-            f"--static_resource_list={listed}",
-            f"--gcs-address={gcs}",
-            f"--session-name={session}",
-        ),
-        env,
-        container=call.container,
-        kind=RAYLET,
-        address=address,
-        gcs=gcs,
-        gcs_pid=gcs_pid,
-        head=options.head,
-        joined=not spec.has("worker-missing", name),
-        node_id=node_id(address, gcs, data["next_pid"]),
-        resources=resources,
-        dependents=[],
-    )
+    limit = {"nofile": 1024} if spec.has("raylet-nofile", name) else {}
+    for number in range(2 if spec.has("two-raylets", name) else 1):
+        processes.start(
+            data,
+            name,
+            (
+                f"{SITE}/ray/core/src/ray/raylet/raylet",
+                f"--raylet_socket_name=/tmp/ray/{session}/sockets/raylet",
+                f"--node_ip_address={address}",
+                f"--static_resource_list={listed}",
+                f"--gcs-address={gcs}",
+                f"--session-name={session}",
+            ),
+            env,
+            container=call.container,
+            kind=RAYLET,
+            address=address,
+            gcs=gcs,
+            gcs_pid=gcs_pid,
+            head=options.head,
+            joined=number == 0 and not spec.has("worker-missing", name),
+            node_id=node_id(address, gcs, data["next_pid"]),
+            resources=resources,
+            dependents=[],
+            **limit,
+        )
 
 
 def _detected(call: Call) -> int:
@@ -265,7 +278,7 @@ def _detected(call: Call) -> int:
     spec, name = call.node.spec, call.node.name
     if spec.has("npu-resource-zero", name):
         return 0
-    found = len(spec.present_devices(name))
+    found = 1 if spec.has("npu-resource-partial", name) else len(spec.present_devices(name))
     visible = call.env.get("ASCEND_RT_VISIBLE_DEVICES")
     return found if visible is None else min(found, len([x for x in visible.split(",") if x.strip()]))
 
@@ -314,7 +327,13 @@ def _status(call: Call) -> Result:
         return say(err=_traceback(f"ConnectionError: {NOT_RUNNING}"), exit_code=1)
     if cluster is None:
         return say(err=_unreachable(address), exit_code=1)
-    return say(status_text(cluster, call.node.inventory.simulation.ray_version, _pending(data)))
+    if call.node.spec.has("status-differs"):
+        cluster = replace(cluster, members=cluster.members[:-1])
+    text = status_text(cluster, call.node.inventory.simulation.ray_version, _pending(data))
+    if call.node.spec.has("recent-failures"):
+        failed = f" {cluster.members[-1].address}: NodeTerminated (ip: {cluster.members[-1].address})"
+        text = text.replace(" (no failures)", failed)
+    return say(text)
 
 
 def _option(call: Call, name: str) -> str:

@@ -16,6 +16,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from hakuna.evidence.redaction import Redactor
+
 NAME = "journal.jsonl"
 
 
@@ -36,14 +38,16 @@ class Trace:
 class Journal:
     """Append-only; several processes of one run write to it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, redactor: Redactor | None = None) -> None:
         self.path = folder / NAME
+        self._redactor = redactor or Redactor()
         self._lock = FileLock(str(folder / ".journal.lock"))
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, event: str, **data: Any) -> None:
         """Append one event; it is on disk when this returns."""
-        line = json.dumps({"event": event, "at": time.time(), "pid": os.getpid(), **data}, ensure_ascii=False) + "\n"
+        entry = {"event": event, "at": time.time(), "pid": os.getpid(), **data}
+        line = self._redactor.text(json.dumps(entry, ensure_ascii=False)) + "\n"
         with self._lock, self.path.open("ab") as file:
             file.write(line.encode("utf-8", "replace"))
             file.flush()

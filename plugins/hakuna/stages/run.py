@@ -280,5 +280,5 @@ def save_run(run: Run, **more: Any) -> None:
     }
     path = run.folder / "run.json"
     aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
+    aside.write_text(run.store.redactor.text(json.dumps(data, indent=1, ensure_ascii=False)), encoding="utf-8")
     aside.replace(path)

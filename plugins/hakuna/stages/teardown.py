@@ -8,7 +8,7 @@ environment, files and leases by the journal. It is used for the run itself, for
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hakuna.evidence import Batch, Command
@@ -106,7 +106,7 @@ def _container_commands(inventory: Inventory, traces: list[Trace]) -> list[Comma
     for trace in traces:
         if trace.kind == "container":
             out += [containers.inside(inventory, ray_probe.stop()), containers.remove(inventory)]
-    return out
+    return [replace(command, lane="down") for command in out]  # one after the other
 
 
 def _end_processes(send: Send, run_id: str, nodes: list[str], name: str) -> None:

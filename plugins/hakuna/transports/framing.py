@@ -162,8 +162,10 @@ def _spawn(command: Command, assignments: bytes, program: bytes, words: bytes) -
         + b"W " + program + b" || { printf '%s: not found\\n' " + program + b" >&2; exit 127; }\n"
         + b"mkdir -p -- " + folder + b" && : >>" + log + b" || exit 1\n"
         + b"S=$(command -v setsid)\n"
-        + b"( trap '' HUP; exec >>" + log + b" 2>&1" + (b"" if command.stdin else b" </dev/null") + b"; exec $S "
-        + words + b" ) &\n"
+        # What a shell puts into the background reads /dev/null (POSIX, 2.9.3.1): the input goes around that.
+        + (b"exec 5<&0\n" if command.stdin else b"")
+        + b"( trap '' HUP; exec >>" + log + b" 2>&1" + (b" <&5 5<&-" if command.stdin else b" </dev/null")
+        + b"; exec $S " + words + b" ) &\n"
         + b'echo "$!"\n'
         + b"exit 0\n"
     )  # fmt: skip

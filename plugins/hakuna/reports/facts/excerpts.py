@@ -17,7 +17,7 @@ _FILES = 16
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What one command printed. ``ended`` says how it ended where that was not well; ``path`` is in the run's folder."""
+    """What one command printed. ``ended`` says how it ended if that was not well; ``path`` is in the run's folder."""
 
     source: str
     path: str

@@ -40,7 +40,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Exhibits:
-    """All there is to show. ``problems`` say which parts could not be read, and why."""
+    """All there is to show. ``problems`` say which parts could not be read, and why.
+
+    ``since`` is what changed (name, before, after) since the run ``last_good``; both are empty without a history.
+    """
 
     mesh: MeshMap = field(default_factory=MeshMap)
     versions: VersionTable = field(default_factory=VersionTable)
@@ -55,6 +58,8 @@ class Exhibits:
     problems: tuple[str, ...] = ()
     evidence: Path | None = None
     mesh_limit: float = 5.0
+    last_good: str = ""
+    since: tuple[tuple[str, str, str], ...] = ()
 
     def excerpt(self, source: str) -> Excerpt | None:
         """A piece of evidence that a finding names, or None if it is not there or cannot be read."""
@@ -89,14 +94,12 @@ def gather(report: RunReport) -> Exhibits:
     inventory = data.get("inventory") or {}
     wanted = ("host", "container", "rank_table", "collective", "network.mesh")
     answers: dict[str, Mapping[str, NodeAnswer]] = {n: part(n, lambda n=n: store.answers(n) or {}, {}) for n in wanted}  # type: ignore[misc]  # mypy does not follow a default in a lambda
-    events = part("the journal", lambda: list(Journal(folder).events()), [])
+    events: list[dict[str, Any]] = part("the journal", lambda: list(Journal(folder).events()), [])
     head = str(inventory.get("head") or (report.nodes[0][0] if report.nodes else ""))
     limits = inventory.get("thresholds") or {}
     exhibits = Exhibits(
         mesh=part("the mesh", lambda: _mesh(answers["network.mesh"], inventory, limits), MeshMap()),
-        versions=part(
-            "versions", lambda: version_table(answers, tuple(n for n, _ in report.nodes)), VersionTable()
-        ),
+        versions=part("versions", lambda: version_table(answers, tuple(n for n, _ in report.nodes)), VersionTable()),
         ranks=part("ranks", lambda: rank_map(answers, _names(inventory)), RankMap()),
         generation=part("generation", lambda: generation(store, _prompt(inventory), head), Generation()),
         deeds=part("deeds", lambda: deeds(events), ()),

@@ -26,7 +26,7 @@ _ASKED: tuple[Asked, ...] = (
     ("firmware", "host", "host.firmware", lambda t: versions.parse_version_info(t).version),
     ("npu-smi", "host", "npu.info", lambda t: npu_smi.parse_info(t).version),
     ("CANN", "host", "host.cann", lambda t: versions.parse_cann(t).version or "-"),
-    ("kernel", "host", "host.kernel", lambda t: host.parse_kernel(t)),
+    ("kernel", "host", "host.kernel", host.parse_kernel),
     ("container engine", "host", "engine.version", lambda t: _engine(container_facts.parse_version(t))),
     ("image", "host", "engine.image", lambda t: _short(container_facts.parse_image(t).digest)),
     ("model config", "host", "model.config", lambda t: _short(model_dir.parse_digest(t))),
@@ -74,8 +74,8 @@ def version_table(answers: Answers, nodes: tuple[str, ...]) -> VersionTable:
     for name, by_node in found.items():
         counted = Counter(v for v in by_node.values() if v != UNREAD)
         usual = counted.most_common(1)[0][0] if counted else UNREAD
-        values = tuple(by_node[column[0]] for column in columns)
-        rows.append(Row(name, values, tuple(i for i, v in enumerate(values) if v not in (usual, UNREAD))))
+        shown = tuple(by_node[column[0]] for column in columns)
+        rows.append(Row(name, shown, tuple(i for i, v in enumerate(shown) if v not in (usual, UNREAD))))
     return VersionTable(columns, tuple(rows))
 
 

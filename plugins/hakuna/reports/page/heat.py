@@ -48,7 +48,7 @@ def time_map(mesh: MeshMap, limit: float, words: Words) -> Markup:
 
 
 def milliseconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f} ms"
+    return "\u2013" if value is None else f"{value:.3f} ms"
 
 
 def _draw(mesh: MeshMap, title: str, style: Callable[[Cell], str], words: Words) -> Markup:
@@ -57,10 +57,9 @@ def _draw(mesh: MeshMap, title: str, style: Callable[[Cell], str], words: Words)
     listed = {(p.source, p.target): f"#pair-{i}" for i, p in enumerate(mesh.worst, 1)} if not mesh.by_node else {}
     links = {(str(s), str(t)): anchor for (s, t), anchor in listed.items()}
     names = [one_line(name) for name in mesh.labels]
-    parts = [
-        f'<svg class="heat" viewBox="{-margin:.2f} {-margin:.2f} {size + margin:.2f} {size + margin:.2f}" role="img" '
-        f'aria-label="{escape(title)}: {escape(words("mesh_pairs", mesh.pairs))}">'
-    ]
+    box = f"{-margin:.2f} {-margin:.2f} {size + margin:.2f} {size + margin:.2f}"
+    label = f"{escape(title)}: {escape(words('mesh_pairs', mesh.pairs))}"
+    parts = [f'<svg class="heat" viewBox="{box}" role="img" aria-label="{label}">']
     parts += _labels(mesh, offsets, size, margin)
     for cell in mesh.cells:
         x, y = offsets[cell.column], offsets[cell.row]
@@ -125,8 +124,9 @@ def _figures(cell: Cell, words: Words) -> str:
     if cell.loss is None:
         return words("unread")
     if cell.count == 1:
-        return f"{cell.loss:.0f}% , {milliseconds(cell.ms)}".replace(" ,", ",")
-    said = f"{cell.lossy}/{cell.count} > 0%, max {cell.loss:.0f}%, {milliseconds(cell.ms)}, max {milliseconds(cell.slowest)}"
+        return f"{cell.loss:.0f}%, {milliseconds(cell.ms)}"
+    lost = f"{cell.lossy}/{cell.count} > 0%, max {cell.loss:.0f}%"
+    said = f"{lost}, {milliseconds(cell.ms)}, max {milliseconds(cell.slowest)}"
     return said + (f", {words('unread')}: {cell.unread}" if cell.unread else "")
 
 

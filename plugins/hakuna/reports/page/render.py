@@ -7,9 +7,8 @@ import functools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
 from markupsafe import Markup
 
 from hakuna import __version__
@@ -23,12 +22,16 @@ from hakuna.reports.page import heat
 from hakuna.reports.page.words import Words
 from hakuna.reports.text import clean, lines, one_line
 
+if TYPE_CHECKING:
+    import jinja2
+
 #: At so many places a root cause's own words are shown one by one; more are counted.
 ROWS = 8
 EXCERPTS = 2
 FINDINGS = 6
 _GROUPS = 60
 _PLACES = 600
+_FOLLOWING = (Verdict.BLOCKED.value, Verdict.SKIP.value, "-")  # verdicts that say nothing new of a check
 _MINUTE = 60
 
 
@@ -80,7 +83,7 @@ def render(report: RunReport, exhibits: Exhibits, language: str = "") -> str:
         tone={RunVerdict.READY: "ready", RunVerdict.NOT_READY: "bad", RunVerdict.INCONCLUSIVE: "open"}[report.verdict],
         lead=_lead(report, words),
         counts=[(v.value, report.counts[v]) for v in reversed(Verdict) if v in report.counts],
-        started=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(report.started)) if report.started else "–",
+        started=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(report.started)) if report.started else "\u2013",
         causes=[_card(report, exhibits, g) for g in root_groups(report.summary.root_causes)[:_GROUPS]],
         cause_count=len(root_groups(report.summary.root_causes)),
         unjudged=[
@@ -91,6 +94,7 @@ def render(report: RunReport, exhibits: Exhibits, language: str = "") -> str:
         bars=_bars(report, exhibits),
         loss_map=heat.loss_map(exhibits.mesh, words),
         time_map=heat.time_map(exhibits.mesh, limit, words),
+        since=[row for row in exhibits.since if row[2].split(" ")[0] not in _FOLLOWING],
         pair_words=heat.pair_words,
         steps=heat.STEPS,
         checks=_checks(report),
@@ -101,6 +105,8 @@ def render(report: RunReport, exhibits: Exhibits, language: str = "") -> str:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
+    import jinja2  # only here: a run that is never reported does not wait for it
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hakuna.reports.page"),
         autoescape=True,
@@ -123,7 +129,7 @@ def _finalize(value: Any) -> Any:
 def seconds(value: float | None) -> str:
     """A duration for people: ``4 ms``, ``1.2 s``, ``3 min 20 s``."""
     if value is None:
-        return "–"
+        return "\u2013"
     if value < 0.1:  # noqa: PLR2004  # a tenth of a second
         return f"{value * 1000:.0f} ms"
     return f"{value:.1f} s" if value < _MINUTE else f"{int(value) // _MINUTE} min {int(value) % _MINUTE} s"

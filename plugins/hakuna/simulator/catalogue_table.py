@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults of the rank table, as sites' own scripts make them."""
+
+from __future__ import annotations
+
+from hakuna.simulator.fault_kind import FaultKind, Scope, Shows
+
+_GATE = "every later stage"
+_D, _N = Scope.DEVICE, Scope.NODE
+
+FAULTS = (
+    FaultKind(
+        "duplicate-rank-id",
+        Scope.CLUSTER,
+        "a site's script gives the last device the rank of another one",
+        "RNK402",
+        "RNK403, RNK409; every later stage",
+        "guide 3",
+        shows=Shows.LAST_DEVICE,
+    ),
+    FaultKind(
+        "rank-gap",
+        Scope.CLUSTER,
+        "a site's script leaves a number out of the ranks",
+        "RNK403",
+        "RNK409; every later stage",
+        "guide 3",
+        shows=Shows.LAST_DEVICE,
+    ),
+    FaultKind(
+        "wrong-server-id",
+        Scope.CLUSTER,
+        "a site's script writes node_0, node_1 as the guide's example has it",
+        "RNK405",
+        "RNK406; every later stage",
+        "guide 3",
+        shows=Shows.NODES,
+    ),
+    FaultKind("table-differs", _N, "the node's table has another device_ip", "RNK407", _GATE, "guide 3"),
+    FaultKind(
+        "sdid-missing",
+        _D,
+        "npu-smi gives no SDID of the device (A3)",
+        "RNK400",
+        "RNK401; every later stage",
+        "hicann/hccl: super_device_id[] is invalid",
+        settings={"chip": "atlas-800t-a3"},
+        also=(),
+    ),
+    FaultKind(
+        "sdid-duplicate",
+        _D,
+        "two devices of a super pod have one SDID (A3)",
+        "RNK400",
+        "RNK401; every later stage",
+        "hicann/hccl rank_table_config_a3.md",
+        settings={"chip": "atlas-800t-a3"},
+        shows=Shows.CLUSTER,
+    ),
+    FaultKind(
+        "table-missing",
+        _N,
+        "a site's script forgets the node",
+        "RNK401",
+        "RNK407; every later stage",
+        "hccl_log: path is not a valid real path",
+    ),
+    FaultKind(
+        "server-count-wrong",
+        Scope.CLUSTER,
+        "a site's script writes server_count 3",
+        "RNK404",
+        _GATE,
+        "EI0014",
+        shows=Shows.CLUSTER,
+    ),
+    FaultKind(
+        "stale-table",
+        Scope.CLUSTER,
+        "a site's script takes the last device's address from an old file",
+        "RNK406",
+        _GATE,
+        "vllm-ascend #16847; EI0014",
+        shows=Shows.LAST_DEVICE,
+    ),
+    FaultKind(
+        "table-double-address",
+        Scope.CLUSTER,
+        "a site's script gives the last device the first one's address",
+        "RNK406",
+        _GATE,
+        "gpustack #2551, #2821",
+        shows=Shows.LAST_DEVICE,
+    ),
+    FaultKind(
+        "table-not-completed",
+        Scope.CLUSTER,
+        "the table's status is initializing",
+        "RNK408",
+        _GATE,
+        "mindie_global_initializing sample",
+        shows=Shows.CLUSTER,
+    ),
+    FaultKind(
+        "table-version-wrong",
+        Scope.CLUSTER,
+        "the table has the format of another chip",
+        "RNK408",
+        _GATE,
+        "EI0014",
+        shows=Shows.CLUSTER,
+    ),
+    FaultKind(
+        "table-cut",
+        Scope.CLUSTER,
+        "the table breaks off in the middle",
+        "RNK408",
+        "every other check of the table; every later stage",
+        "truncated_brace sample",
+        shows=Shows.CLUSTER,
+    ),
+    FaultKind(
+        "table-misses-device",
+        Scope.CLUSTER,
+        "a site's script forgets the last device",
+        "RNK409",
+        _GATE,
+        "lmdeploy: Rank table world_size is smaller",
+        shows=Shows.CLUSTER,
+    ),
+)
