@@ -116,7 +116,9 @@ def _keys(plan: Plan) -> None:
         folder = FOLDER / "hosts" / name
         folder.mkdir(parents=True, exist_ok=True)
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / "host_key")])
-        known.append(f"{plan.host_ip(name)} {(folder / 'host_key.pub').read_text(encoding='ascii').rsplit(' ', 1)[0]}\n")
+        known.append(
+            f"{plan.host_ip(name)} {(folder / 'host_key.pub').read_text(encoding='ascii').rsplit(' ', 1)[0]}\n"
+        )
     (FOLDER / "known_hosts").write_text("".join(known), encoding="ascii")
 
 

@@ -1,16 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hosts' container engine."""
+"""The hosts' container engine: a dockerd each, and what the lab's containers are made of."""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
+from pathlib import Path
 
-from lab.machine import Process
+from lab import host, image
+from lab.machine import Process, run
+from lab.plan import CACHE, IN_HOST
+
+VENV = CACHE / "venv"
+REQUIREMENTS = ("ray>=2.40,<3", "numpy")
+RUNTIME = f"{IN_HOST}/oci-runtime"
+LOG = "/var/log/dockerd.log"
+CGROUP = "hakuna-lab"
 
 
 def prepare(say: Callable[[str], None]) -> None:
-    del say
+    """Make Ray's virtual environment and the image, both in the cache, unless they are there."""
+    stamp = VENV / ".hakuna-lab"
+    wanted = f"{platform.machine()} {' '.join(REQUIREMENTS)}\n"
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
+        say(f"installing {', '.join(REQUIREMENTS)} into {VENV}")
+        run(["/usr/bin/python3", "-m", "venv", str(VENV)])
+        run([str(VENV / "bin/pip"), "install", "-q", "--disable-pip-version-check", *REQUIREMENTS])
+        stamp.write_text(wanted, encoding="utf-8")
+    image.build(VENV)
 
 
-def start(host: str, init: Process) -> None:
-    del host, init
+def start(name: str, init: Process) -> None:
+    """Start the host's dockerd and give it the image."""
+    wrapper = Path(__file__).with_name("oci_runtime.py")
+    host.put(init, RUNTIME, wrapper.read_bytes())
+    run(init.inside("chmod", "755", RUNTIME))
+    words = ["dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=overlay2"]
+    words += [f"--add-runtime=lab={RUNTIME}", "--default-runtime=lab", f"--cgroup-parent=/{CGROUP}/{name}"]
+    host.spawn(init, words, LOG)
+    host.await_file(init, "/run/docker.sock", LOG)
+    run(init.inside("docker", "load", "-q", "-i", str(CACHE / "image.tar")))

@@ -102,7 +102,11 @@ def _loss(lab: Lab, place: Place) -> None:
     """30 % of what comes in: netem where the kernel has it, else nft's random numbers."""
     name = namespace(place.device)
     try:
-        run(lab.switch.beside("tc", "qdisc", "add", "dev", switch_port(place.host, place.device), "root", "netem", "loss", "30%"))
+        run(
+            lab.switch.beside(
+                "tc", "qdisc", "add", "dev", switch_port(place.host, place.device), "root", "netem", "loss", "30%"
+            )
+        )
     except LabError:
         _drop(lab, place, f"iifname {name} numgen random mod 100 < 30")
 
@@ -217,8 +221,9 @@ def _on_time(lab: Lab, place: Place) -> None:
 
 def _take_port(lab: Lab, place: Place) -> None:
     init = lab.host(place.host)
-    script = "echo $$ >/run/squatter.pid; exec busybox nc -lk -p 6379 -e /bin/true"
-    host.spawn(init, ["sh", "-c", script], "/var/log/squatter.log")
+    program = "import socket, signal; s = socket.create_server(('', 6379)); signal.pause()"
+    script = 'echo $$ >/run/squatter.pid; exec /usr/bin/python3 -c "$1"'
+    host.spawn(init, ["sh", "-c", script, "squat", program], "/var/log/squatter.log")
     wait_for(lambda: "LISTEN" in run(init.inside("ss", "-Hltn", "sport = :6379")), "the squatter")
 
 
@@ -227,9 +232,9 @@ def _free_port(lab: Lab, place: Place) -> None:
 
 
 def _silence(lab: Lab, place: Place) -> None:
-    """The host's firewall throws away what the first other host sends to anything but ssh."""
+    """The host's firewall throws away what the first other host sends to the ports of Ray, server and HCCL."""
     other = next(h for h in lab.plan.hosts if h != place.host)
-    rule = f"ip saddr {lab.plan.host_ip(other)} tcp dport != 22 drop"
+    rule = f"ip saddr {lab.plan.host_ip(other)} tcp dport {{ 6379, 23333, 60000-60031 }} drop"
     chain = "add table inet lab; add chain inet lab in { type filter hook input priority 0; }"
     _in(lab, place, "nft", f"{chain}; add rule inet lab in {rule}")
 
@@ -260,7 +265,7 @@ CATALOGUE = {
     "sshd-frozen": Fault("host", "sshd is stopped in its tracks", "HST101", _freeze("STOP"), _freeze("CONT")),
     "clock-skew": Fault("host", "its clock is 30 s late", "HST118", _late, _on_time),
     "port-taken": Fault("host", "somebody listens on 6379", "HST107", _take_port, _free_port),
-    "tcp-silent": Fault("host", "its firewall drops another host's TCP", "HST126", _silence, _hear),
+    "tcp-silent": Fault("host", "its firewall drops the first other host's TCP", "HST126", _silence, _hear),
     "model-missing": Fault(
         "host", "no config.json", "HST122", _file(f"mv {_CONFIG} {_CONFIG}.off"), _file(f"mv {_CONFIG}.off {_CONFIG}")
     ),
@@ -291,7 +296,11 @@ def put_in(lab: Lab, name: str, text: str = "") -> Place:
     if (name, str(place)) in active():
         raise LabError(f"{name} is at {place} already")
     _remember([*active(), (name, str(place))])
-    fault.harm(lab, place)
+    try:
+        fault.harm(lab, place)
+    except LabError:
+        _remember(active()[:-1])
+        raise
     return place
 
 
@@ -309,4 +318,3 @@ def mend(lab: Lab) -> list[str]:
         told.append(f"{name}@{text}")
         _remember(active()[:-1])
     return told
-

@@ -35,7 +35,19 @@ def start(plan: Plan, host: str) -> Process:
     """The host's process 1, in namespaces of its own; it has no network yet."""
     folder = FOLDER / "hosts" / host
     folder.mkdir(parents=True, exist_ok=True)
-    unshare = ["env", MARK, "unshare", "--fork", "--pid", "--mount", "--uts", "--net", "--ipc", "--propagation", "private"]
+    unshare = [
+        "env",
+        MARK,
+        "unshare",
+        "--fork",
+        "--pid",
+        "--mount",
+        "--uts",
+        "--net",
+        "--ipc",
+        "--propagation",
+        "private",
+    ]
     init = ["/usr/bin/python3", "-IS", str(Path(__file__).with_name("init.py")), host, str(folder), str(plan.devices)]
     with (folder / "init.log").open("wb") as log:
         outer = subprocess.Popen(
@@ -150,4 +162,3 @@ def spawn(init: Process, words: list[str], log: str) -> None:
     """Leave a program behind in a host, as a child of its process 1."""
     script = 'l=$1; shift; setsid "$@" </dev/null >>"$l" 2>&1 &'
     run(init.inside("sh", "-c", script, "spawn", log, *words))
-

@@ -22,7 +22,9 @@ def start_switch() -> Process:
         start_new_session=True,
     )
     switch = Process.of(keeper.pid)
-    wait_for(lambda: run(["readlink", f"/proc/{keeper.pid}/ns/net"]) != run(["readlink", "/proc/self/ns/net"]), "switch")
+    wait_for(
+        lambda: run(["readlink", f"/proc/{keeper.pid}/ns/net"]) != run(["readlink", "/proc/self/ns/net"]), "switch"
+    )
     lines = ["link set lo up"]
     for bridge in (HOSTS_BRIDGE, DEVICES_BRIDGE):
         lines += [f"link add {bridge} type bridge stp_state 0 forward_delay 0", f"link set {bridge} up"]

@@ -147,10 +147,12 @@ def test_devices_in_other_subnets_have_a_gateway(network, findings):
     Source: facts 6.2
     """
     # A device's odd netmask is NET206's: with it, it would seem to be in a subnet of its own.
-    prefixes = [a.prefix for _, a in network.address if a.ip is not None and a.prefix is not None]
-    usual = max(sorted(set(prefixes)), key=prefixes.count) if prefixes else None
-    addresses = [a for _, a in network.address if a.ip is not None and a.prefix is not None]
-    subnets = {str(ipaddress.ip_network(f"{a.ip}/{usual}", strict=False)) for a in addresses}
+    found = [(":" in a.ip, a.ip, a.prefix) for _, a in network.address if a.ip is not None and a.prefix is not None]
+    subnets = set()
+    for family in (False, True):
+        prefixes = [prefix for six, _, prefix in found if six is family]
+        usual = max(sorted(set(prefixes)), key=prefixes.count, default=0)
+        subnets |= {ipaddress.ip_network(f"{ip}/{usual}", strict=False) for six, ip, _ in found if six is family}
     if len(subnets) <= 1:
         findings.note("all devices share one subnet")
         return

@@ -51,7 +51,7 @@ def test_ray_started_on_every_node(ray_cluster, inventory, findings):
 
 
 @rule("RAY503", guide="2.3, 2.4", needs=("RAY502",))
-def test_every_node_is_a_member(ray_cluster, inventory, findings):
+def test_every_node_is_a_member(ray_cluster, hosts, inventory, findings):
     """A worker that did not join is waited for by LMDeploy for 1800 s, in silence.
 
     Judged on ray.nodes(): live members at the inventory's node IPs; dead ones do not count.
@@ -60,13 +60,18 @@ def test_every_node_is_a_member(ray_cluster, inventory, findings):
     Source: guide 2.3, 2.4; facts D6, D12
     """
     members, strangers = by_address(ray_cluster, inventory)
+    names = {node: name.name for node, name in hosts.hostname}
     model = inventory.model
     for node in model.nodes:
         if node.name not in members:
+            # A node with several interfaces may have joined under another address: one fault, not two.
+            elsewhere = [s for s in strangers if s.hostname == names.get(node.where)]
+            strangers = [s for s in strangers if s not in elsewhere]
+            joined = f"a member at {', '.join(s.address for s in elsewhere)}" if elsewhere else "not a member"
             findings.fail(
                 node,
                 expected=f"a live member at {node.node_ip}",
-                observed=ray_cluster.cluster.value.error or "not a member",
+                observed=ray_cluster.cluster.value.error or joined,
                 head=model.head_node.node_ip,
                 port=model.ray.port,
                 address=node.node_ip,

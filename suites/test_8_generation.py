@@ -214,7 +214,7 @@ def test_the_answer_is_the_expected_one(generation, inventory, findings):
         findings.fail(Where.cluster(), expected=f"... {expect.contains} ...", observed=text)
 
 
-@rule("GEN812", guide="4.1", rests_on=("GEN801",), gates=False)
+@rule("GEN812", guide="4.1", rests_on=("GEN801", "GEN802"), gates=False)
 def test_the_usage_adds_up(generation, inventory, findings):
     """Billing and quotas rest on usage; a prompt of zero tokens means a lost chat template.
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stage 9, the teardown: nothing of the run is left (guide, section 2.4)."""
 
-from hakuna import rule
+from hakuna import Where, rule
 
 
 def attempted(teardown, findings):
@@ -70,9 +70,8 @@ def test_the_devices_are_free_again(teardown, hosts, findings):
         known = {p.pid for p in before.processes} if before else set()
         for process in info.processes:
             if process.pid not in known:
-                findings.fail(
-                    node, expected="free", observed=f"{process.name} on {info.device_of(process)}", pid=process.pid
-                )
+                device = Where(node.node, info.device_of(process))
+                findings.fail(device, expected="free", observed=process.name, pid=process.pid)
 
 
 @rule("TDN905")

@@ -164,8 +164,9 @@ def test_junit_of_a_run_that_is_not_whole_is_never_all_green(tmp_path):
 
 def test_all_files_are_written_whole(found, tmp_path):
     paths = writer.write_all(found, tmp_path)
-    assert [p.name for p in paths] == ["findings.json", "junit.xml"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["findings.json", "junit.xml"]
+    names = ["findings.json", "junit.xml", "ctrf.json", "hakuna.prom", "summary.md", "report.html"]
+    assert [p.name for p in paths] == names
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names)
     assert json.loads(paths[0].read_text(encoding="utf-8"))["verdict"] == found.verdict.value
 
 

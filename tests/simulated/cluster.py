@@ -99,9 +99,12 @@ def verdicts(reports: Path, *faults: str, inventory: Inventory | None = None, pl
 def fault_inventory(kind: FaultKind) -> Inventory:
     """The mock inventory with one fault of the catalogue, at its default place."""
     inventory = scenario(kind, mock())
-    patient = 0.3 if kind.name in ("server-never-ready", "model-not-listed") else inventory.thresholds.time_to_ready
+    patient = 0.3 if kind.name == "server-never-ready" else inventory.thresholds.time_to_ready
     return with_faults(*inventory.simulation.faults, inventory=inventory).model_copy(
-        update={"thresholds": inventory.thresholds.model_copy(update={"time_to_ready": patient})}
+        update={
+            "thresholds": inventory.thresholds.model_copy(update={"time_to_ready": patient}),
+            "ray": inventory.ray.model_copy(update={"join_timeout": 0.2}),
+        }
     )
 
 

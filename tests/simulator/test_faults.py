@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from hakuna.simulator.catalogue import CATALOGUE, Scope, markdown
+from hakuna.simulator.catalogue import CATALOGUE, VARIANTS, Scope, markdown
 from hakuna.simulator.cluster import ClusterSpec
 from hakuna.simulator.faults import default_place, parse_fault, parse_faults
 from hakuna.where import Where
@@ -69,8 +71,18 @@ def test_a_fault_of_a_node_is_on_all_its_devices(inventory):
     assert not spec.has("link-down", "node-b")
 
 
-def test_the_catalogue_is_a_table_with_one_row_for_each(inventory):
-    rows = markdown().splitlines()
-    assert len(rows) == len(CATALOGUE) + 2
-    assert all(row.count("|") == 6 for row in rows)
-    assert {k.scope for k in CATALOGUE.values()} == set(Scope)
+def test_the_catalogue_is_a_page_with_one_row_for_each(inventory):
+    rows = [row for row in markdown().splitlines() if row.startswith("| `")]
+    assert len(rows) == len(CATALOGUE) + len(VARIANTS)
+    assert all(row.count("|") == 9 for row in rows)
+    assert {k.scope for k in (*CATALOGUE.values(), *VARIANTS.values())} == set(Scope)
+
+
+def test_the_page_in_the_docs_is_todays():
+    assert (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8") == markdown()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_fault_of_the_inventory_is_not_the_clusters(inventory, name):
+    with pytest.raises(ValueError, match="is one of the inventory itself: write "):
+        parse_fault(name, inventory())

@@ -194,7 +194,7 @@ def test_the_same_prompt_gets_the_same_answer_and_another_one_another(server):
 
 
 def test_garbage_is_always_as_long_and_never_the_same(servers):
-    server = servers("0.14.0", "--garbage")
+    server = servers("0.14.0", "--fault=garbage-generation")
     texts = [server.post(CHAT, chat()).json()["choices"][0]["message"]["content"] for _ in range(3)]
     assert len(set(texts)) == 3
     assert len({len(t) for t in texts}) == 1

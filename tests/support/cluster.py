@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +22,8 @@ from hakuna.simulator.lmdeploy_launch import LITERAL_PORTS
 from hakuna.simulator.service import SimulatorService
 from hakuna.simulator.shim import install_shims
 from hakuna.simulator.state import SECTIONS, ClusterState
-from support.sessions import Session, pytest_session
+from support.sessions import Session, environment, pytest_session
+from support.shells import program
 from support.sshd import Sshd, free_port, keygen
 
 NODES = ("node-a", "node-b")
@@ -88,9 +91,9 @@ class Cluster:
                 for i, name in enumerate(NODES)
             ],
             "container": {"engine": "docker"},
-            "ray": {"join_timeout": 5},
+            "ray": {"join_timeout": 30},
             "server": {"port": self.port, "http": "tunnel", "log": str(self.log), **server},
-            "thresholds": {"time_to_ready": 20},
+            "thresholds": {"time_to_ready": 60},
         }
 
     def _make_services(self, faults: Sequence[str]) -> list[SimulatorService]:
@@ -104,6 +107,8 @@ class Cluster:
         for name in NODES:
             socket = self._short / f"{name}.s"
             install_shims(self._short / name, socket)
+            # As on a machine where this user has no right to it: it is used only where the inventory says so.
+            program(self._short / name / "sudo", "echo 'sudo: a password is required' >&2; exit 1")
             # A state object each: as two machines' services would, they share the file only.
             service = SimulatorService(spec, ClusterState(self.state.path), name, socket)
             service.node.execute = self._heard(name, service.node.execute)
@@ -156,3 +161,15 @@ class Cluster:
     def run(self, *arguments: str, **more: str) -> Session:
         """One session of pytest, as the operator types it; ``more`` is in its environment."""
         return pytest_session(self.reports, f"--inventory={self.inventory}", *arguments, env=self.environment(**more))
+
+    def hakuna(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """One call of the ``hakuna`` command on this cluster's inventory."""
+        program = "import sys; from hakuna.cli import main; sys.exit(main())"
+        return subprocess.run(
+            [sys.executable, "-c", program, *arguments, f"--inventory={self.inventory}"],
+            env=environment(**self.environment(**more)),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )

@@ -46,10 +46,10 @@ def parse_ping(text: str) -> Ping:
     target = _target(text)
     times = tuple(float(m.group(1)) for x in rows if (m := _TIME.search(x)))
     summaries = [m for x in rows if (m := _SUMMARY.search(x))]
-    error = failure(text)
     if len(summaries) > 1 or len(set(_TARGET.findall(clean(text)))) > 1:
         raise UnparsedError("hccn_tool -ping -g: several pings in one answer")
     if not summaries:
+        error = failure(text)
         if not error:
             refuse(text)
             raise unknown("hccn_tool -ping -g", text)
@@ -60,7 +60,7 @@ def parse_ping(text: str) -> Ping:
     loss = 100.0 * (sent - received) / sent if sent else 100.0
     if abs(loss - printed) > 1:
         raise UnparsedError(f"hccn_tool -ping -g: a summary that contradicts itself: {summaries[0].group(0)!r}")
-    return Ping(target, sent, received, loss, times, error if not received else "")
+    return Ping(target, sent, received, loss, times, "" if received else failure(text))
 
 
 def _target(text: str) -> str:

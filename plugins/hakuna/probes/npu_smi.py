@@ -124,9 +124,8 @@ def health(device: int, chip: Chip | None = None) -> Command:
 
 def board(device: int, chip: Chip | None = None) -> Command:
     card, place = _of_card(device, chip)
-    argv = ("npu-smi", "info", "-t", "board", "-i", card)
-    if chip in _PER_CARD:
-        argv += ("-c", place)
+    chip_of_card = ("-c", place) if chip in _PER_CARD else ()
+    argv = ("npu-smi", "info", "-t", "board", "-i", card, *chip_of_card)
     return Command(f"npu.board/{device}", argv, lane=f"npu/{device}", sudo=True)
 
 

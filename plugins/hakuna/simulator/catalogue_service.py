@@ -239,7 +239,7 @@ FAULTS = (
     FaultKind(
         "slow-tokens",
         Scope.CLUSTER,
-        "a token takes 40 ms",
+        "a token takes 20 ms",
         "GEN810",
         "",
         "guide 4.1",

@@ -10,6 +10,15 @@ _D, _N = Scope.DEVICE, Scope.NODE
 
 FAULTS = (
     FaultKind(
+        "old-table-there",
+        _N,
+        "the guide's own example lies at the table's path",
+        "NET230",
+        "",
+        "guide 3 (server_id node_0); mindie_placeholder_server_id sample",
+        verdict="WARN",
+    ),
+    FaultKind(
         "duplicate-rank-id",
         Scope.CLUSTER,
         "a site's script gives the last device the rank of another one",

@@ -17,6 +17,11 @@ DRIVER_INFO = "/usr/local/Ascend/driver/version.info"
 FIRMWARE_INFO = "/usr/local/Ascend/firmware/version.info"
 CANN_INFO = "/usr/local/Ascend/ascend-toolkit/latest/aarch64-linux/ascend_toolkit_install.info"
 HCCN_CONF = "/etc/hccn.conf"
+#: The guide's own example (section 3), which LMDeploy refuses: its server_id is no node IP.
+GUIDE_TABLE = (
+    '{"version": "1.0", "server_count": "1", "server_list": [{"server_id": "node_0", "device": ['
+    '{"device_id": "0", "device_ip": "192.168.1.8", "device_port": "16667", "rank_id": "0"}]}], "status": "completed"}\n'
+)
 _FROM_HOST = (DRIVER_INFO, FIRMWARE_INFO, HCCN_CONF)
 
 
@@ -24,6 +29,8 @@ def simulated_file(node: SimNode, path: str, container: str | None) -> bytes | N
     """The content of a file that nobody wrote; None when the machine has none of that name."""
     model_config = f"{node.inventory.server.model_path.rstrip('/')}/config.json"
     make = _model_config if path == model_config else _FILES.get(path)
+    if path == node.inventory.rank_table.path and node.spec.has("old-table-there", node.name) and container is None:
+        return GUIDE_TABLE.encode()
     if make is None or (path in (*_FROM_HOST, model_config) and host_path(node, path, container) is None):
         return None  # no such file; or one of the host's, which a container has only where it is mounted
     text = make(node, path, container is not None)

@@ -298,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.model,
         () if "key-not-asked" in faults else keys,
         faults,
-        max(options.token_seconds, 0.04 if "slow-tokens" in faults else 0.0),
+        max(options.token_seconds, 0.02 if "slow-tokens" in faults else 0.0),
         not options.no_access_log,
     )
     threading.Thread(target=_watch, args=(service, options.idle, options.guard), daemon=True).start()

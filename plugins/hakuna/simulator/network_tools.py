@@ -62,7 +62,12 @@ def interfaces(node: SimNode) -> list[dict[str, Any]]:
     if node.spec.has("interface-down", node.name):
         main |= {"flags": ["BROADCAST", "MULTICAST"], "operstate": "DOWN"}
     if node.spec.has("address-elsewhere", node.name):
-        bond = {**main, "ifindex": 3, "ifname": "bond0", "addr_info": [_address(node.model.node_ip, 24, "global", "bond0")]}
+        bond = {
+            **main,
+            "ifindex": 3,
+            "ifname": "bond0",
+            "addr_info": [_address(node.model.node_ip, 24, "global", "bond0")],
+        }
         return [loopback, {**main, "addr_info": []}, bond]
     return [loopback, main]
 

@@ -107,8 +107,8 @@ class Collective(Tool):
         if spec.has("collective-hangs"):
             return _json({"error": HCCL_ERROR})
         for rank in ranks:
-            member = spec.node_of_ip(str(rank["node_ip"])) or ""
-            if spec.has("ranks-share-device", member, int(str(rank["device"]))):
+            place = spec.node_of_ip(str(rank["node_ip"])) or ""
+            if spec.has("ranks-share-device", place, int(str(rank["device"]))):
                 rank["device"] = int(str(rank["device"])) - 1
         rounds = [_round(int(word)) for word in call.argv[1:]]
         if spec.has("collective-wrong-sum"):

@@ -245,7 +245,7 @@ def _start_raylet(
     resources |= given
     resources = {k: v for k, v in resources.items() if v}
     listed = ",".join(f"{k},{v:g}" for k, v in sorted(resources.items()))
-    limit = {"nofile": 1024} if spec.has("raylet-nofile", name) else {}
+    limit: dict[str, Any] = {"nofile": 1024} if spec.has("raylet-nofile", name) else {}
     for number in range(2 if spec.has("two-raylets", name) else 1):
         processes.start(
             data,

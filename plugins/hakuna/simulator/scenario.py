@@ -23,7 +23,7 @@ def with_settings(inventory: Inventory, settings: Mapping[str, Any]) -> Inventor
         if path == "nodes":
             data["nodes"] = data["nodes"][:value]
             continue
-        places = [data]
+        places: list[Any] = [data]
         *folders, name = path.split(".")
         for folder in folders:
             places = [p for place in places for p in (place if folder == "*" else [place[folder]])]

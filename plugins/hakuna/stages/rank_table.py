@@ -23,7 +23,7 @@ from hakuna.stages.answers import Answers
 from hakuna.stages.container import ContainerFacts, lmdeploy_version
 from hakuna.stages.journal import Trace
 from hakuna.stages.network import NetworkFacts, addresses_of
-from hakuna.stages.run import Run
+from hakuna.stages.run import Run, carry
 from hakuna.transports import Transport
 from hakuna.where import Where
 
@@ -194,7 +194,7 @@ def generate_live(inventory: Inventory, transport: Transport) -> str:
         n.name: Batch(tuple(c for i in n.device_ids for c in (hccn.address(i), hccn.address6(i))))
         for n in inventory.nodes
     }
-    answers = Answers("rank_table.addresses", transport.run("rank_table.addresses", batches))
+    answers = carry(transport, inventory, "rank_table.addresses", batches)
     readings = addresses_of(answers, inventory.devices).readings
     problems = [
         f"{where}: {reading.detail or 'no address is set'}"
@@ -206,8 +206,8 @@ def generate_live(inventory: Inventory, transport: Transport) -> str:
     addresses = {w: r.fact.ip for w, r in readings.items() if r.fact is not None and r.fact.ip}
     super_pods: Mapping[Where, Reading[npu_smi.SuperPod]] = {}
     if wants_super_pods(inventory):
-        asked = transport.run("rank_table.spod", super_pod_batches(inventory))
-        super_pods = super_pods_of(Answers("rank_table.spod", asked), inventory).readings
+        asked = carry(transport, inventory, "rank_table.spod", super_pod_batches(inventory))
+        super_pods = super_pods_of(asked, inventory).readings
     try:
         return _made(inventory, addresses, super_pods)
     except tables.RankTableError as error:

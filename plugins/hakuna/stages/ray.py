@@ -21,6 +21,8 @@ from hakuna.where import Where
 #: Processes that show that Ray runs on a node.
 RAYLET = "raylet/raylet"
 GCS = "gcs_server"
+#: How long `ray status` may lag behind the list of nodes, in seconds (its monitor reports every 5 s).
+SETTLING = 15.0
 NOSET = "RAY_EXPERIMENTAL_NOSET_ASCEND_RT_VISIBLE_DEVICES"
 TABLE_VARIABLE = "ASCEND_RANK_TABLE_FILE_PATH"
 
@@ -84,6 +86,11 @@ def collect(run: Run) -> RayFacts:
     )
 
 
+def lags(alive: set[str], status: ray_probe.RayStatus | None) -> bool:
+    """Whether ``ray status`` does not yet know what the list of nodes does: it is made anew every few seconds only."""
+    return bool(alive) and status is not None and (not status.ready or (status.active or 0) < len(alive))
+
+
 def _formed(run: Run, expected: set[str]) -> tuple[Reading[ray_probe.RayCluster], Reading[ray_probe.RayStatus]]:
     """Poll the head until every node that started is a live member, or the time to join is over."""
     inventory = run.inventory
@@ -99,8 +106,10 @@ def _formed(run: Run, expected: set[str]) -> tuple[Reading[ray_probe.RayCluster]
         cluster = answers.reading(head.name, "ray.nodes", ray_probe.parse_nodes)
         status = answers.reading(head.name, "ray.status", ray_probe.parse_status)
         alive = {n.address for n in cluster.fact.nodes if n.alive} if cluster.fact is not None else set()
-        over = answer.received - begun >= inventory.ray.join_timeout
-        if expected <= alive or over or not run.asked_or_live(f"ray.poll.{number + 1:03d}"):
+        waited = answer.received - begun
+        over = waited >= inventory.ray.join_timeout
+        settled = waited >= SETTLING or not lags(alive, status.fact)
+        if (expected <= alive and settled) or over or not run.asked_or_live(f"ray.poll.{number + 1:03d}"):
             break
         run.waiting(f"ray: {len(alive)} of {len(inventory.nodes)} members")
         run.pause(wait)

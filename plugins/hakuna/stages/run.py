@@ -118,7 +118,7 @@ class Run:
 
     def send(self, name: str, batches: Mapping[str, Batch]) -> Answers:
         """Send one batch to each node, all nodes at once, and keep the answers under ``name``."""
-        wanted = {node: self._for_login(node, batch) for node, batch in batches.items() if len(batch)}
+        wanted = {node: for_login(self.inventory, node, batch) for node, batch in batches.items() if len(batch)}
         kept = self.store.answers(name)
         if kept is None:
             self._guard(name, wanted)
@@ -166,12 +166,6 @@ class Run:
         if self.live:
             known = set(self.journal.traces())
             self.journal.intend([t for t in traces if t not in known])
-
-    def _for_login(self, node: str, batch: Batch) -> Batch:
-        """Commands that want root keep that mark only where the inventory says that sudo is to be used."""
-        if self.inventory.node(node).ssh.sudo:
-            return batch
-        return Batch(tuple(replace(c, sudo=False) for c in batch))
 
     def _guard(self, name: str, batches: Mapping[str, Batch]) -> None:
         if self.plan.mode is Mode.FULL or not self.live:
@@ -265,6 +259,19 @@ class Run:
     def label(self) -> dict[str, str]:
         """The environment entry that every process of the run carries."""
         return {"HAKUNA_RUN": self.id}
+
+
+def for_login(inventory: Inventory, node: str, batch: Batch) -> Batch:
+    """Commands that want root keep that mark only where the inventory says that sudo is to be used."""
+    if inventory.node(node).ssh.sudo:
+        return batch
+    return Batch(tuple(replace(c, sudo=False) for c in batch))
+
+
+def carry(transport: Transport, inventory: Inventory, name: str, batches: Mapping[str, Batch]) -> Answers:
+    """Send batches outside of any run: no evidence is kept of them."""
+    wanted = {node: for_login(inventory, node, batch) for node, batch in batches.items() if len(batch)}
+    return Answers(name, transport.run(name, wanted))
 
 
 def save_run(run: Run, **more: Any) -> None:

@@ -19,7 +19,7 @@ from hakuna.probes.reading import Table
 from hakuna.stages.answers import Answers
 from hakuna.stages.holder import LEASE_FOLDER, Holder
 from hakuna.stages.journal import NAME, Journal, Trace
-from hakuna.stages.run import Run
+from hakuna.stages.run import Run, carry
 from hakuna.transports import Transport
 from hakuna.where import Where
 
@@ -181,7 +181,7 @@ def down(reports: Path, inventory: Inventory, transport: Transport) -> list[str]
     said: list[str] = []
 
     def send(name: str, batches: Mapping[str, Batch]) -> Answers:
-        return Answers(name, transport.run(name, batches))
+        return carry(transport, inventory, name, batches)
 
     for path in sorted(reports.glob(f"*/{NAME}")):
         journal = Journal(path.parent)

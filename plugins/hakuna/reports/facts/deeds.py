@@ -12,8 +12,15 @@ from typing import Any
 
 from hakuna.judgement.stage import Stage
 
-#: Batches that change nodes; one command of each is shown.
-_CHANGING = ("container.run", "rank_table.write", "ray.head", "ray.workers", "server.pipeline", "server.start")
+#: Batches that change nodes, each with the command of it that is shown.
+_CHANGING = {
+    "container.run": "container.run",
+    "rank_table.write": "rank_table.write",
+    "ray.head": "ray.start",
+    "ray.workers": "ray.start",
+    "server.pipeline": "pipeline",
+    "server.start": "server.start",
+}
 _WORDS = 2000
 
 
@@ -61,14 +68,13 @@ def waits(events: Iterable[Mapping[str, Any]]) -> tuple[Wait, ...]:
 
 
 def commands(evidence: Path) -> tuple[tuple[str, str, str], ...]:
-    """The commands that changed nodes: batch, node, and the words of its first command. One node for each batch."""
+    """The commands that changed nodes: batch, node, and the words of the command. One node for each batch."""
     found = []
-    for batch in _CHANGING:
+    for batch, command in _CHANGING.items():
         for path in sorted((evidence / batch).glob("*.jsonl"))[:1]:
-            with path.open(encoding="utf-8", errors="replace") as file:
-                file.readline()
-                row = json.loads(file.readline() or "{}")
-            words = [w if "\n" not in w else "…" for w in map(str, row.get("argv", ()))]
-            if words:
-                found.append((batch, path.stem, shlex.join(words)[:_WORDS]))
+            rows = [json.loads(x) for x in path.read_text(encoding="utf-8", errors="replace").split("\n")[1:] if x]
+            for row in rows:
+                words = [w if "\n" not in w else "…" for w in map(str, row.get("argv", ()))]
+                if words and row.get("id") == command:
+                    found.append((batch, path.stem, shlex.join(words)[:_WORDS]))
     return tuple(found)

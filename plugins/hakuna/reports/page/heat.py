@@ -83,7 +83,7 @@ def _offsets(mesh: MeshMap) -> tuple[list[float], float]:
 
 def _labels(mesh: MeshMap, offsets: list[float], size: float, margin: float) -> Iterable[str]:
     """Names of nodes along both axes, and device numbers where there is room for them."""
-    big = max(0.62, size / 30)
+    big = max(0.62, size / 40)
     count = len(mesh.nodes)
     every = max(1, count // 16)
     first = 0
@@ -116,7 +116,7 @@ def _labels(mesh: MeshMap, offsets: list[float], size: float, margin: float) -> 
 
 def _fit(name: str, room: float, size: float) -> str:
     """The name, cut at its beginning to the room that there is: nodes differ at the end of their names."""
-    most = max(3, int(room / (size * 0.56)))
+    most = max(3, int(room / (size * 0.66)))
     return name if len(name) <= most else "…" + name[-(most - 1) :]
 
 

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The detection matrix: every fault, judged by every rule; kept with its facts, so that it can be judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cluster import SHAPES, fault_inventory, judged, mock, new_run, with_faults
+
+from hakuna.evidence import Batch, Ending, HttpAnswer, HttpRequest, NodeAnswer, Outcome
+from hakuna.judgement.verdict import CheckResult, Summary, Verdict
+from hakuna.simulator.catalogue import CATALOGUE, VARIANTS
+from hakuna.stages.judge import Judge
+from hakuna.stages.run import Run
+from hakuna.transports import Transport
+
+Signature = tuple[Verdict, frozenset[tuple[Verdict, str]]]
+GIBBERISH = b"\x1b[0m%% 42 bottles of milk standing on no wall at all %%\n"
+_TOLD = (Verdict.FAIL, Verdict.WARN, Verdict.UNPARSED, Verdict.ERROR)
+
+
+def signature(result: CheckResult) -> Signature:
+    """What the matrix holds a result to: its verdict, and where it reports what."""
+    told = frozenset((f.verdict, str(f.where)) for f in result.findings if f.verdict in _TOLD)
+    return result.verdict, told
+
+
+@dataclass
+class Scenario:
+    """One run that was judged; ``sources`` are what each rule consulted."""
+
+    name: str
+    run: Run
+    results: Mapping[str, CheckResult]
+    sources: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def again(self, code: str) -> CheckResult:
+        """Judge one rule again on the same facts, the others being what they were."""
+        judge = Judge(self.run)
+        judge.results = {c: r for c, r in self.results.items() if c != code}
+        return judge.result(code)
+
+
+class Garbling:
+    """A transport on which one command of one node (or one HTTP request) answers in words that nobody knows."""
+
+    def __init__(self, inner: Transport, node: str, command: str) -> None:
+        self.inner, self.node, self.command = inner, node, command
+        self.kind = inner.kind
+
+    def run(self, name: str, batches: Mapping[str, Batch]) -> Mapping[str, NodeAnswer]:
+        answers = dict(self.inner.run(name, batches))
+        answer = answers.get(self.node)
+        if answer is not None and self.command in answer.outcomes:
+            outcome: Outcome = replace(
+                answer.outcomes[self.command], ending=Ending.EXITED, exit_code=0, stdout=GIBBERISH, stderr=b""
+            )
+            answers[self.node] = replace(answer, outcomes={**answer.outcomes, self.command: outcome})
+        return answers
+
+    def http(self, request: HttpRequest) -> HttpAnswer:
+        answer = self.inner.http(request)
+        return replace(answer, body=GIBBERISH) if request.id == self.command else answer
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def of_faults(folder: Path) -> Iterator[Scenario]:
+    """Every fault of the catalogue, at its default place."""
+    for name, kind in {**CATALOGUE, **VARIANTS}.items():
+        run, summary = judged(folder / name, fault_inventory(kind))
+        yield Scenario(name, run, summary.results)
+
+
+def of_shapes(folder: Path) -> Iterator[Scenario]:
+    """Every kind of cluster, without a fault."""
+    for name, make in SHAPES.items():
+        run, summary = judged(folder / name.replace(" ", "").replace(",", "-"), with_faults(inventory=make()))
+        yield Scenario(f"clean {name}", run, summary.results)
+
+
+def consulted(run: Run, summary: Summary) -> dict[str, frozenset[str]]:
+    """What every rule looks at, by the names of the evidence."""
+    found: dict[str, frozenset[str]] = {}
+    judge = Judge(run)
+    judge.results = dict(summary.results)
+    for code in summary.results:
+        sources: set[str] = set()
+        keep = judge.evaluate
+
+        def evaluate(rule: Any, call: Any, keep: Any = keep, sources: set[str] = sources) -> CheckResult:
+            def inner(findings: Any) -> None:
+                try:
+                    call(findings)
+                finally:
+                    sources.update(r.source for r in findings.consulted.readings.values())
+
+            return keep(rule, inner)  # type: ignore[no-any-return]  # Judge's own method
+
+        judge.evaluate = evaluate  # type: ignore[method-assign]  # heard for one rule
+        judge.results.pop(code)
+        judge.result(code)
+        judge.evaluate = keep  # type: ignore[method-assign]  # and put back
+        found[code] = frozenset(sources)
+    return found
+
+
+def garbled(folder: Path, sources: Mapping[str, frozenset[str]]) -> Iterator[tuple[Scenario, str]]:
+    """For every kind of evidence that any rule looks at: a run in which one piece of it is gibberish, and its name."""
+    chosen: dict[str, str] = {}
+    for source in sorted({s for one in sources.values() for s in one}, key=_preference):
+        if source.count("/") >= 1 and not source.startswith("inventory:"):
+            chosen.setdefault(_family(source), source)
+    for number, source in enumerate(chosen.values()):
+        stage, _, rest = source.partition("/")
+        node, _, command = rest.partition("/")
+        if stage == "http":
+            node, command = "", rest
+        run = new_run(folder / f"garbled-{number}", with_faults(inventory=_impatient()))
+        run.transport = Garbling(run.transport, node, command)
+        try:
+            yield Scenario(f"garbled {source}", run, Judge(run).everything().results), source
+        finally:
+            run.transport.close()
+
+
+def _impatient() -> Any:
+    inventory = mock()
+    return inventory.model_copy(
+        update={
+            "thresholds": inventory.thresholds.model_copy(update={"time_to_ready": 0.5}),
+            "ray": inventory.ray.model_copy(update={"join_timeout": 0.2}),
+        }
+    )
+
+
+def _family(source: str) -> str:
+    """The kind of evidence: stage and command without node, device and peer."""
+    stage, _, rest = source.partition("/")
+    if stage == "http":
+        return source
+    command = rest.partition("/")[2]
+    return f"{stage}/{command.partition('/')[0]}"
+
+
+def _preference(source: str) -> tuple[bool, bool, str]:
+    """The last node's and the middle device's first: what "the first" could hide."""
+    return "/node-b/" not in source, not source.endswith("/3"), source
