@@ -6,14 +6,14 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lab import build, faults
 from lab.machine import LabError
 from lab.plan import MAX_DEVICES, MAX_NODES, Plan
 
 
-def _count(most: int) -> object:
+def _count(most: int) -> Callable[[str], int]:
     def read(word: str) -> int:
         number = int(word)
         if not 1 <= number <= most:

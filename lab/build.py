@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import engine, host, inventory, network, needs
+from lab import engine, host, inventory, needs, network
 from lab.machine import LabError, Process, marked, run, wait_for
 from lab.plan import FOLDER, INVENTORY, MARK, UPLINK, Plan
 

@@ -83,7 +83,7 @@ def enter(root: Path) -> None:
 
 def main() -> None:
     name, folder, devices = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    pid = os.readlink("/proc/self")  # this /proc is still the machine's
+    pid = str(Path("/proc/self").readlink())  # this /proc is still the machine's
     ctypes.CDLL(None).prctl(15, b"lab-init", 0, 0, 0)  # PR_SET_NAME, for the process list
     enter(build(folder, devices))
     socket.sethostname(name)
@@ -97,7 +97,7 @@ def main() -> None:
     while True:
         try:
             os.wait()
-        except ChildProcessError:
+        except ChildProcessError:  # noqa: PERF203  # it waits in every round
             signal.sigtimedwait([signal.SIGCHLD], 1.0)
 
 

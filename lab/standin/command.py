@@ -7,7 +7,7 @@ import argparse
 import importlib
 import sys
 
-from lmdeploy import __version__, workers
+from . import __version__, workers
 
 
 def main() -> None:

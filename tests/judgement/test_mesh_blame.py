@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakuna.inventory.model import Layout
-from hakuna.judgement.mesh_blame import BlameKind, Loss, PairLoss, blame, losses
+from hakuna.judgement.mesh_blame import BlameKind, Loss, PairLoss, blame, chance, losses
 from hakuna.judgement.mesh_schedule import MeshMode, schedule
 from hakuna.probes.reading import CONSULTED, Consulted, Reading, ReadingState, Table
 from hakuna.where import Where
@@ -283,3 +283,49 @@ def test_the_running_check_hears_of_pings_that_could_not_be_read():
     finally:
         CONSULTED.reset(token)
     assert [r.source for r in consulted.unreadable] == ["ping/unread"]
+
+
+# --- what chance does to a handful of packets -------------------------------------------------------------------------
+
+
+def pings_of(received):
+    """A full mesh of 2 x 8; ``received`` says how many of three packets a pair (source, target) got back."""
+    return Table(
+        {
+            Where.pair(s, t): Reading(Where.pair(s, t), ReadingState.READ, Ping(3, received(s, t)), "", "ping")
+            for s, t in mesh()
+        }
+    )
+
+
+BAD = Where("node-b", 1)
+
+
+def test_a_pair_that_lost_all_packets_at_a_lossy_port_is_chance():
+    unlucky = (Where("node-a", 4), BAD)
+
+    def received(s, t):
+        return 0 if (s, t) == unlucky else 2 if BAD in (s, t) else 3
+
+    assert chance(pings_of(received), SWITCHED) == {unlucky}
+
+
+def test_a_pair_that_lost_all_packets_elsewhere_is_no_chance():
+    def received(s, t):
+        return 0 if (s, t) == (Where("node-a", 4), Where("node-b", 5)) else 2 if BAD in (s, t) else 3
+
+    assert not chance(pings_of(received), SWITCHED)
+
+
+def test_without_partial_loss_nothing_is_chance():
+    def received(s, t):
+        return 0 if (s, t) == (Where("node-a", 4), BAD) else 3
+
+    assert not chance(pings_of(received), SWITCHED)
+
+
+def test_a_port_that_loses_nearly_everything_is_no_chance():
+    def received(s, t):
+        return (2 if s.device in (0, 1) else 0) if t == BAD else 0 if s == BAD else 3
+
+    assert not chance(pings_of(received), SWITCHED)

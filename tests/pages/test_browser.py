@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from support.browser import Browser, installed
 
 pytestmark = pytest.mark.skipif(not installed(), reason="chromium is not installed (Debian: apt-get install chromium)")

@@ -11,11 +11,12 @@ from html.parser import HTMLParser
 import pytest
 
 from hakuna.judgement.verdict import RunVerdict
-from hakuna.reports import page
+from hakuna.reports import history, page
 from hakuna.reports.facts import Exhibits, gather
 from hakuna.reports.model import from_folder
 from hakuna.reports.page.words import _BOTH
 from hakuna.suites import load_rules
+from support import sessions
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -220,3 +221,23 @@ def test_every_word_is_there_in_both_languages():
         assert english
         assert chinese
         assert english.count("{}") == chinese.count("{}")
+
+
+def test_what_drifted_since_the_last_good_run_is_told_everywhere(tmp_path):
+    """A driver update of one node, seen by the history although this run was asked for nothing else."""
+    first = sessions.pytest_session(tmp_path, f"--inventory={sessions.MOCK}")
+    assert first.verdict == "READY"
+    second = sessions.pytest_session(tmp_path, f"--inventory={sessions.MOCK}", "--fault=driver-differs@node-b")
+    assert second.verdict == "NOT READY"
+    remembered = history.entries(tmp_path / history.NAME)
+    assert [(e.id, e.good) for e in remembered] == [
+        (f.name, good) for f, good in zip(second.folders, (True, False), strict=True)
+    ]
+    assert f"changed since the last good run {first.folders[0].name}: driver of node-b: 25.2.0 -> 24.1.rc3" in " ".join(
+        second.text.split()
+    )
+    text, _ = read(second.folder)
+    since = text[text.index('<section id="since"') :].partition("</section>")[0]
+    assert "driver of node-b" in since
+    assert "HST109" in since
+    assert "BLOCKED" not in since

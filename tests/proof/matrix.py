@@ -63,7 +63,9 @@ class Garbling:
 
     def http(self, request: HttpRequest) -> HttpAnswer:
         answer = self.inner.http(request)
-        return replace(answer, body=GIBBERISH) if request.id == self.command else answer
+        if request.id != self.command:
+            return answer
+        return replace(answer, body=GIBBERISH, chunks=((0.0, GIBBERISH),) if answer.chunks else ())
 
     def close(self) -> None:
         self.inner.close()
@@ -74,6 +76,24 @@ def of_faults(folder: Path) -> Iterator[Scenario]:
     for name, kind in {**CATALOGUE, **VARIANTS}.items():
         run, summary = judged(folder / name, fault_inventory(kind))
         yield Scenario(name, run, summary.results)
+
+
+#: Further places and clusters: where the default place could be found by luck.
+_FURTHER: tuple[tuple[str, str], ...] = (
+    ("table-differs@node-a", "2 x 8"),
+    ("tcp-blocked@node-b>node-a", "2 x 8"),
+    ("slow-pair@node-b/3>node-a/0", "2 x 8"),
+    ("one-way-loss@node-b/3>node-a/0", "2 x 8"),
+    ("wrong-netmask@node-b/3", "IPv6"),
+    ("npu-unhealthy@node-b/3", "A3, 2 x 16"),
+)
+
+
+def further(folder: Path) -> Iterator[Scenario]:
+    """Some faults at other places and on other clusters."""
+    for number, (fault, shape) in enumerate(_FURTHER):
+        run, summary = judged(folder / f"further-{number}", with_faults(fault, inventory=SHAPES[shape]()))
+        yield Scenario(f"{fault} on {shape}", run, summary.results)
 
 
 def of_shapes(folder: Path) -> Iterator[Scenario]:
@@ -113,7 +133,7 @@ def garbled(folder: Path, sources: Mapping[str, frozenset[str]]) -> Iterator[tup
     """For every kind of evidence that any rule looks at: a run in which one piece of it is gibberish, and its name."""
     chosen: dict[str, str] = {}
     for source in sorted({s for one in sources.values() for s in one}, key=_preference):
-        if source.count("/") >= 1 and not source.startswith("inventory:"):
+        if not source.startswith("inventory:") and (source.startswith("http/") or source.count("/") > 1):
             chosen.setdefault(_family(source), source)
     for number, source in enumerate(chosen.values()):
         stage, _, rest = source.partition("/")

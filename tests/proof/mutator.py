@@ -48,6 +48,11 @@ class Mutant:
     name: str
     function: FunctionType
     code: CodeType
+    line: str = ""
+
+    @property
+    def operator(self) -> str:
+        return self.name.partition(" ")[2]
 
 
 @contextlib.contextmanager
@@ -64,17 +69,17 @@ def planted(mutant: Mutant) -> Iterator[None]:
 def mutants(function: FunctionType) -> Iterator[Mutant]:
     """Every mutant of a function."""
     source = textwrap.dedent(inspect.getsource(function))
+    lines = source.splitlines()
     first = function.__code__.co_firstlineno
     tree = ast.parse(source)
     whole = tree.body[0]
     assert isinstance(whole, ast.FunctionDef)
     whole.decorator_list = []
-    seen: set[bytes] = {function.__code__.co_code}
     for name, line, changed in _changes(whole):
-        code = _compiled(changed, function, first)
+        code = _compiled(changed, function)
         if code is not None:
-            yield Mutant(f"{function.__module__.rpartition('.')[2]}.{function.__name__}:{first + line - 1} {name}", function, code)
-    del seen
+            place = f"{function.__module__.rpartition('.')[2]}.{function.__name__}:{first + line - 1}"
+            yield Mutant(f"{place} {name}", function, code, lines[line - 1].strip())
 
 
 def _changes(whole: ast.FunctionDef) -> Iterator[tuple[str, int, ast.FunctionDef]]:
@@ -132,8 +137,7 @@ def _replaced(whole: ast.FunctionDef, which: Iterable[int]) -> ast.FunctionDef:
     return changed
 
 
-def _compiled(tree: ast.FunctionDef, function: FunctionType, first: int) -> CodeType | None:
-    del first
+def _compiled(tree: ast.FunctionDef, function: FunctionType) -> CodeType | None:
     module = ast.Module([tree], [])
     if function.__code__.co_freevars:
         return None  # a closure of its own; none of the checks and judges is one

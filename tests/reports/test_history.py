@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import multiprocessing
+import os
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,6 +94,16 @@ def test_one_slow_night_among_good_ones_is_out_of_line_in_its_bad_direction_only
     slow = night(9, measures=figures(tokens_per_second=20.0, ping_median_ms=0.01))
     assert [c.name for c in drift.out_of_line(good, slow)] == ["tokens_per_second"]
     assert drift.out_of_line(good[: drift.RUNS - 1], slow) == []
+    assert drift.out_of_line(good, replace(slow, simulated=True)) == []
+
+
+def test_a_few_milliseconds_more_are_noise():
+    def timed(seconds):
+        return {"first_token_seconds": Measure("first_token_seconds", seconds, "s")}
+
+    good = [night(n, measures=timed(0.02)) for n in range(1, 9)]
+    assert drift.out_of_line(good, night(9, measures=timed(0.06))) == []
+    assert len(drift.out_of_line(good, night(9, measures=timed(0.08)))) == 1
 
 
 def test_a_run_is_compared_with_whole_good_ones_of_its_own_kind():
@@ -103,7 +115,7 @@ def test_the_table_and_its_sparklines():
     text = history_page.table(thirty_nights())
     lines = text.splitlines()
     assert len([line for line in lines if line.startswith("night-")]) == 30
-    assert [line for line in lines if "NOT READY" in line][0].rstrip().endswith("NET207")
+    assert next(line for line in lines if "NOT READY" in line).rstrip().endswith("NET207")
     latency = next(line for line in lines if line.startswith("ping_median_ms"))
     assert latency.split("  ")[-2].endswith("█")
     assert history_page.sparkline([1, None, 3]) == "▁·█"
@@ -134,19 +146,24 @@ def test_the_oldest_are_forgotten(tmp_path, monkeypatch):
     db.close()
 
 
-def _write_many(path: Path, first: int) -> None:
-    for number in range(first, first + 10):
-        assert history.remember(path, night(number)) == []
+WRITER = """
+import sys
+from pathlib import Path
+from hakuna.reports.history import Entry, remember
+for number in range(10):
+    said = remember(Path(sys.argv[1]), Entry(f"run-{sys.argv[2]}-{number}", "prod"))
+    assert said == [], said
+"""
 
 
 def test_several_runs_may_write_at_once(tmp_path):
     path = tmp_path / history.NAME
-    path.write_bytes(b"this is no database" * 100)
-    context = multiprocessing.get_context("spawn")
-    assert "set aside" in history.remember(path, night(99))[0]
-    with context.Pool(2) as pool:
-        pool.starmap(_write_many, [(path, 0), (path, 10)])
-    assert len(history.entries(path)) == 21
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(path), name], env=environment) for name in ("a", "b", "c")
+    ]
+    assert [w.wait(60) for w in writers] == [0, 0, 0]
+    assert len(history.entries(path)) == 30
 
 
 def test_a_damaged_file_is_set_aside_and_told_of(tmp_path):
@@ -171,7 +188,8 @@ def test_a_history_that_cannot_be_written_is_told_of(tmp_path, monkeypatch):
     [said] = history.remember(path, night(2))
     assert "later Hakuna" in said
     assert path.is_file()
-    [said] = history.remember(tmp_path / "no" / "folder" / history.NAME, night(2))
+    (tmp_path / "file").write_text("")
+    [said] = history.remember(tmp_path / "file" / history.NAME, night(2))
     assert said.startswith("the run is not in the history")
 
 

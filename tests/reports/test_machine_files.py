@@ -34,10 +34,17 @@ def killed():
 
 
 def hostile():
-    words = {"message": HOSTILE, "expected": HOSTILE, "observed": HOSTILE + "\n| x |\n``` \n", "fix": f"a\n```\n{HOSTILE}"}
+    words = {
+        "message": HOSTILE,
+        "expected": HOSTILE,
+        "observed": HOSTILE + "\n| x |\n``` \n",
+        "fix": f"a\n```\n{HOSTILE}",
+    }
     bad = finding("NET204", Where("node-b", 3), evidence=(HOSTILE,), **words)
     other = finding("RAY101", Where.cluster(), Verdict.BLOCKED, causes=(Cause("NET999", Where("x")),), **words)
-    return report(result("NET204", bad), result("RAY101", other), result("HST101", verdict=Verdict.SKIP, reason=HOSTILE))
+    return report(
+        result("NET204", bad), result("RAY101", other), result("HST101", verdict=Verdict.SKIP, reason=HOSTILE)
+    )
 
 
 RUNS = [every_verdict, killed, hostile, lambda: report(result("NET101")), lambda: report(book=RuleBook())]
@@ -92,7 +99,9 @@ def test_ctrf_follows_its_schema_and_its_sums(run):
     jsonschema.validate(document, ctrf.schema(), cls=jsonschema.Draft202012Validator)
     summary = document["results"]["summary"]
     tests = document["results"]["tests"]
-    assert summary["tests"] == len(tests) == sum(summary[s] for s in ("passed", "failed", "skipped", "pending", "other"))
+    assert (
+        summary["tests"] == len(tests) == sum(summary[s] for s in ("passed", "failed", "skipped", "pending", "other"))
+    )
     assert summary["start"] <= summary["stop"]
 
 

@@ -43,7 +43,8 @@ def test_a_green_run_is_short_and_says_ready_first():
     assert text.splitlines()[0] == "READY  SIMULATED  demo, 2 nodes x 8 devices, 7.0 s  2 PASS"
     assert len(text.splitlines()) < 12
     assert "note  cleaned up after run 20260731-220000-ffff" in text
-    assert "reports/run/ (findings.json, junit.xml)" in text
+    assert "reports/run/ (findings.json, junit.xml and 4 more)\n" in text
+    assert "page      reports/run/report.html\n" in text
 
 
 def test_the_tls_fault_is_one_root_cause_on_the_first_screen():

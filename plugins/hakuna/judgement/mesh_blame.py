@@ -22,7 +22,7 @@ from hakuna.judgement.mesh_words import evidence_of
 from hakuna.probes.reading import Table
 from hakuna.where import Where
 
-__all__ = ["Blame", "BlameKind", "Loss", "PairLoss", "blame", "losses"]
+__all__ = ["Blame", "BlameKind", "Loss", "PairLoss", "blame", "chance", "losses"]
 
 TOTAL = 100.0
 #: More single pairs than this are no list of faults any more.
@@ -225,3 +225,21 @@ def _blame(
         percent=sum(figures) / len(figures),
         sources=tuple(sources[:SOURCES]),
     )
+
+
+def chance(pings: Table[PingCounts], layout: Layout, limit: float = 0.0) -> frozenset[Pair]:
+    """Pairs that lost everything only because a device at one end loses a part of everything.
+
+    A ping is a handful of packets: of a port that loses 30 %, some pairs lose all three. They count as chance while
+    they are fewer than half of that port's pairs.
+    """
+    partial = blame(losses(pings, total=False, limit=limit), layout)
+    ports = {b.where for b in partial if b.where.device >= 0 and not b.where.is_pair}
+    gone = {pair for pair, loss in losses(pings, total=True).items() if _percent(loss) >= TOTAL}
+    found: set[Pair] = set()
+    for port in ports:
+        own = [where for where in pings.readings if port in (where.source, where.target)]
+        lost = {pair for pair in gone if port in pair}
+        if len(lost) < TOLERANCE * len(own):
+            found |= lost
+    return frozenset(found)

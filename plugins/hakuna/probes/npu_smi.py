@@ -11,7 +11,7 @@ from hakuna.inventory.model import Chip
 from hakuna.probes.reading import UnparsedError
 from hakuna.probes.texts import lines, one, shown, unknown
 
-#: Devices per card, where it is not one: npu-smi addresses them by card (-i) and chip (-c) (sample info_a3_16chips_2die).
+#: Devices per card, where it is not one: npu-smi addresses them by card (-i) and chip (-c).
 _PER_CARD = {Chip.ATLAS_800T_A3: 2}
 
 

@@ -19,6 +19,10 @@ DEVIATIONS = 5.0
 LEAST = 0.2
 #: ... judged only on so many good runs.
 RUNS = 4
+#: ... and by more than this in its own unit: shorter times are the noise of machines and their schedulers.
+FLOORS = {"s": 0.05, "ms": 0.02}
+#: Figures that a simulated cluster does not model: they only tell how busy the controller was.
+NOT_SIMULATED = frozenset({"server_ready_seconds", "first_token_seconds", "tokens_per_second"})
 _NORMAL = 1.4826  # makes the median absolute deviation of a normal distribution its standard deviation
 
 
@@ -61,12 +65,12 @@ def out_of_line(good: Sequence[Entry], entry: Entry) -> list[Change]:
     found = []
     for name, measure in sorted(entry.measures.items()):
         values = [e.measures[name].value for e in good if name in e.measures]
-        if len(values) < RUNS:
+        if len(values) < RUNS or (entry.simulated and name in NOT_SIMULATED):
             continue
         median = statistics.median(values)
         deviation = _NORMAL * statistics.median(abs(v - median) for v in values)
         beyond = measure.value - median if measure.better == "less" else median - measure.value
-        if beyond > max(DEVIATIONS * deviation, LEAST * abs(median)):
+        if beyond > max(DEVIATIONS * deviation, LEAST * abs(median), FLOORS.get(measure.unit, 0.0)):
             before = f"median {median:.4g} {measure.unit} of {len(values)} good runs"
             found.append(Change("figure", name, before, f"{measure.value:.4g} {measure.unit}", worse=True))
     return found

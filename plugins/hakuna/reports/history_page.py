@@ -85,7 +85,7 @@ def _grouped(changes: Sequence[Change]) -> list[Change]:
     out = []
     for change in changes:
         words = (change.before.split(" ", 1)[0], change.after.split(" ", 1)[0])
-        if change.what == "check" and following & set(words):
+        if change.what == "check" and following & set(words) and words[1] not in _RED:
             found.setdefault(words, []).append(change)
         else:
             out.append(change)

@@ -295,7 +295,10 @@ def _paths(page: _Page, report: RunReport) -> None:
     page.line(Text.assemble(("run       ", "dim"), one_line(report.run_id)))
     if report.folder:
         folder = one_line(report.folder)
-        page.line(Text.assemble(("reports   ", "dim"), f"{folder}/ ({', '.join(w.name for w in WRITTEN)})"))
+        page.line(
+            Text.assemble(("reports   ", "dim"), f"{folder}/ (findings.json, junit.xml and {len(WRITTEN) - 2} more)")
+        )
+        page.line(Text.assemble(("page      ", "dim"), f"{folder}/report.html"))
         kept = f"in the folder of run {one_line(report.replay_of)}" if report.replay_of else f"{folder}/evidence/"
         page.line(Text.assemble(("evidence  ", "dim"), kept))
     causes = root_groups(report.summary.root_causes)

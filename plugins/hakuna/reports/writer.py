@@ -45,7 +45,8 @@ def write_all(report: RunReport, folder: Path) -> list[Path]:
 def publish(report: RunReport, folder: Path) -> list[str]:
     """Write every report of a run that has just ended, remember it, and put it on the job page if there is one.
 
-    Gives a sentence for whatever could not be done besides the run's own files: it costs no run its reports.
+    Gives sentences for the run's notes: what drifted since the last good run, and whatever could not be done
+    besides the run's own files (it costs no run its reports).
 
     Raises:
         OSError: the run's own folder cannot be written to.
@@ -58,6 +59,9 @@ def publish(report: RunReport, folder: Path) -> list[str]:
         markdown.append_to_step(markdown.render(report))
     except OSError as error:
         said.append(f"the summary could not be put on the job page: {error}")
+    drifted = [f"{name}: {before} -> {after}" for name, before, after in exhibits.drifted]
+    if drifted:
+        said.append(f"changed since the last good run {exhibits.last_good}: {'; '.join(drifted)}")
     if not report.replay_of:
         said += history.remember(folder.parent / history.NAME, history.entry_of(report, exhibits))
     return said
@@ -72,7 +76,13 @@ def _exhibits(report: RunReport, folder: Path) -> Exhibits:
         return replace(exhibits, problems=(*exhibits.problems, str(error)))
     entry = history.entry_of(report, exhibits)
     good, changes = drift.since_good(history.good_before(runs, entry), entry)
-    return replace(exhibits, last_good=good, since=tuple((c.name, c.before, c.after) for c in changes))
+    rows = [((c.name, c.before, c.after), c.what) for c in changes]
+    return replace(
+        exhibits,
+        last_good=good,
+        since=tuple(row for row, _ in rows),
+        drifted=tuple(row for row, what in rows if what in ("fact", "figure")),
+    )
 
 
 def write_whole(path: Path, text: str) -> Path:

@@ -40,9 +40,9 @@ def markdown() -> str:
     rows = [
         "# Faults",
         "",
-        f"{count} faults that Hakuna is proven against. `pytest --inventory=inventory/mock.yaml --fault NAME[@PLACE]` puts",
-        "one of the simulated cluster's in; `tests/simulated/` holds that each gives exactly its rule at its place, and that",
-        "what fails only because of it is BLOCKED by it. `make proof` prints the figures; `docs/detection.md` is the matrix.",
+        f"{count} faults that Hakuna is proven against. `--fault NAME[@PLACE]` puts one of the simulated cluster's in.",
+        "`tests/simulated/` holds that each gives exactly its rule at its place, and that what depends on it",
+        "is BLOCKED by it. `make proof` prints the figures; `docs/detection.md` is the matrix.",
         "",
         "## Of the simulated cluster",
         "",

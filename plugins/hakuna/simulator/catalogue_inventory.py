@@ -138,6 +138,21 @@ FAULTS = (
         settings={"container.shm_size": "64m"},
     ),
     FaultKind(
+        "graph-mode-advised-against",
+        _I,
+        "graph mode across nodes with a release that only advises eager mode",
+        "SRV703",
+        "",
+        "facts 1.3; LMDeploy 0.16.0",
+        verdict="WARN",
+        shows=Shows.HEAD,
+        settings={
+            "server.eager_mode": False,
+            "server.lmdeploy_version": "0.16.0",
+            "simulation.lmdeploy_version": "0.16.0",
+        },
+    ),
+    FaultKind(
         "version-misnamed",
         _I,
         "server.lmdeploy_version is not the installed one",

@@ -49,6 +49,15 @@ FAULTS = (
         "vllm-ascend #1364",
     ),
     FaultKind(
+        "stray-member",
+        Scope.CLUSTER,
+        "a machine that is not in the inventory has joined",
+        "RAY503",
+        _GATE,
+        "vllm-ascend #412",
+        shows=Shows.CLUSTER,
+    ),
+    FaultKind(
         "npu-resource-partial",
         _N,
         "Ray sees only one NPU (ASCEND_RT_VISIBLE_DEVICES=0)",

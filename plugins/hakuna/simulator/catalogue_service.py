@@ -8,6 +8,9 @@ from hakuna.simulator.fault_kind import FaultKind, Scope, Shows
 _GATE = "every later stage"
 _D, _N = Scope.DEVICE, Scope.NODE
 
+#: What the simulated model says to the guide's prompt.
+_ANSWER = "Hakuna Matata! It means no worries for the rest of your days. (simulated LMDeploy 0.14.0)"
+
 FAULTS = (
     FaultKind(
         "eager-missing",
@@ -43,6 +46,16 @@ FAULTS = (
         "GEN805",
         shows=Shows.HEAD,
         source="anchors 1.5 (garbage tokens)",
+    ),
+    FaultKind(
+        "eager-added",
+        Scope.CLUSTER,
+        "a wrapper adds --eager-mode for the 300I Duo",
+        "SRV703",
+        "the generation stage",
+        "LMDeploy 300I Duo docs",
+        shows=Shows.HEAD,
+        settings={"chip": "atlas-300i-duo", "nodes": 1, "server.eager_mode": False},
     ),
     FaultKind(
         "arguments-differ",
@@ -166,6 +179,15 @@ FAULTS = (
         shows=Shows.HEAD,
     ),
     FaultKind(
+        "stream-refused",
+        Scope.CLUSTER,
+        "streaming answers 500",
+        "GEN803",
+        "GEN809",
+        "facts 3.3",
+        shows=Shows.HEAD,
+    ),
+    FaultKind(
         "stream-cut", Scope.CLUSTER, "a stream ends without [DONE]", "GEN803", "GEN809", "facts 3.3", shows=Shows.HEAD
     ),
     FaultKind(
@@ -264,9 +286,7 @@ FAULTS = (
         "",
         "anchors 1.5 (wrong weights)",
         shows=Shows.CLUSTER,
-        settings={
-            "server.expect.equals": "Hakuna Matata! It means no worries for the rest of your days. (simulated LMDeploy 0.14.0)"
-        },
+        settings={"server.expect.equals": _ANSWER},
     ),
     FaultKind(
         "usage-wrong", Scope.CLUSTER, "total_tokens is one too many", "GEN812", "", "facts 3.3", shows=Shows.HEAD

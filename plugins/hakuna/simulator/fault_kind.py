@@ -33,7 +33,6 @@ class Shows(enum.Enum):
     LAST_DEVICE = "the last device"
     NEIGHBOUR = "the device before it"
     NEIGHBOUR_TOO = "the device and the one before it"
-    TARGET = "the pair's second node"
 
 
 @dataclass(frozen=True)

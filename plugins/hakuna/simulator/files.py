@@ -19,8 +19,8 @@ CANN_INFO = "/usr/local/Ascend/ascend-toolkit/latest/aarch64-linux/ascend_toolki
 HCCN_CONF = "/etc/hccn.conf"
 #: The guide's own example (section 3), which LMDeploy refuses: its server_id is no node IP.
 GUIDE_TABLE = (
-    '{"version": "1.0", "server_count": "1", "server_list": [{"server_id": "node_0", "device": ['
-    '{"device_id": "0", "device_ip": "192.168.1.8", "device_port": "16667", "rank_id": "0"}]}], "status": "completed"}\n'
+    '{"version": "1.0", "server_count": "1", "status": "completed", "server_list": [{"server_id": "node_0", '
+    '"device": [{"device_id": "0", "device_ip": "192.168.1.8", "device_port": "16667", "rank_id": "0"}]}]}\n'
 )
 _FROM_HOST = (DRIVER_INFO, FIRMWARE_INFO, HCCN_CONF)
 

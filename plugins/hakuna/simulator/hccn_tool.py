@@ -97,6 +97,10 @@ def _lldp(node: SimNode, device: Device, words: list[str]) -> Result:
     )
 
 
+#: The driver keeps only the last changes; the counts go on.
+_RECORDS = 6
+
+
 def _link_stat(node: SimNode, device: Device, words: list[str]) -> Result:
     """Changes since the device started, newest first."""
     del words
@@ -116,7 +120,7 @@ def _link_stat(node: SimNode, device: Device, words: list[str]) -> Result:
         f"{mark}link up count       : {ups}",
         f"{mark}link down count     : {len(changes) - ups}",
         f"{mark}link change records :",
-        *(f"{mark}    {_ctime(at)}    LINK {state}" for at, state in changes),
+        *(f"{mark}    {_ctime(at)}    LINK {state}" for at, state in changes[:_RECORDS]),
     ]
     return say("\n".join(rows) + "\n")
 

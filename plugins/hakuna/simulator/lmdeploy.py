@@ -37,6 +37,7 @@ SERVER_FAULTS = (
     "empty-answer",
     "engine-dies-in-request",
     "chat-fails",
+    "stream-refused",
     "stream-cut",
     "stream-error",
     "stream-differs",
@@ -119,6 +120,8 @@ def _start(call: Call, options: argparse.Namespace, shown: Sequence[str]) -> Res
             return Result(0, story.text().encode(), timed_out=True)  # nobody would hear of its end
         if call.node.spec.has("eager-missing"):
             shown = [w for w in shown if w.replace("_", "-") != "--eager-mode"]
+        if call.node.spec.has("eager-added"):
+            shown = [*shown, "--eager-mode"]
         if call.node.spec.has("arguments-differ"):
             shown = _without(shown, "--backend")
         try:

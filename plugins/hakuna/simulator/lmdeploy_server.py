@@ -158,7 +158,8 @@ class Handler(BaseHTTPRequestHandler):
         if "engine-dies-in-request" in service.faults:
             service.state = "unhealthy"
             raise wire.RefusedError(wire.error(500, "The engine has stopped.", "server_error"))
-        if ("chat-fails" if chat else "completions-fail") in service.faults:
+        refused = body.get("stream") and "stream-refused" in service.faults
+        if refused or ("chat-fails" if chat else "completions-fail") in service.faults:
             raise wire.RefusedError(wire.error(500, "Internal Server Error", "server_error"))
 
     def _event(self, data: wire.Json) -> None:

@@ -68,9 +68,8 @@ class SimNode:
 
     def where_is(self, tool: str, container: str | None = None) -> str | None:
         """The path of an executable, on the host or in a container; None when it is not there."""
-        if tool not in TOOLS or self._lacks(tool):
-            return None
-        if tool == "ray" and container is not None and self.spec.has("tools-not-inside", self.name):
+        hidden = tool == "ray" and container is not None and self.spec.has("tools-not-inside", self.name)
+        if tool not in TOOLS or hidden or self._lacks(tool):
             return None
         if tool in _ASCEND_TOOLS:
             path = _ASCEND_TOOLS[tool]

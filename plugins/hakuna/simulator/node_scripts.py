@@ -109,16 +109,15 @@ class Lease(Tool):
             if action == "acquire":
                 holder, expires = rest[0], int(rest[1])
                 if call.node.spec.has("lease-lost", call.node.name):
-                    return say(_held({"holder": "somebody@elsewhere:4242/other", "expires": int(time.time()) + 3600}))
+                    held = {"holder": "somebody@elsewhere:4242/other", "expires": int(time.time()) + 3600}
                 if held is not None and held["holder"] != holder and held["expires"] > time.time():
                     return say(_held(held))
                 leases[folder] = {"holder": holder, "expires": expires}
                 return say(f"lease acquired {holder} {expires}\n")
             if held is None:
                 return say("lease free\n")
-            if call.node.spec.has("lease-stays", call.node.name):
-                return say(_held(held))
-            if held["holder"] != rest[0] and not held["holder"].endswith(f"/{rest[0]}"):
+            foreign = held["holder"] != rest[0] and not held["holder"].endswith(f"/{rest[0]}")
+            if foreign or call.node.spec.has("lease-stays", call.node.name):
                 return say(_held(held))
             leases.pop(folder, None)
             return say("lease released\n")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 from hakuna.simulator import lmdeploy_server_text as text
+from hakuna.simulator.cluster import ClusterSpec
 from hakuna.simulator.lmdeploy import make_plan
 from hakuna.simulator.lmdeploy_server_wire import Release
 from hakuna.simulator.lmdeploy_story import tell
@@ -80,6 +81,9 @@ class RayNodes(Tool):
             {"id": m.id, "alive": True, "address": m.address, "hostname": m.hostname, "resources": dict(m.resources)}
             for m in cluster.members
         ]
+        if call.node.spec.has("stray-member"):
+            stray = {"id": "f" * 56, "alive": True, "address": "198.51.100.9", "hostname": "stray", "resources": {}}
+            nodes.append(stray)
         ray = call.node.inventory.simulation.ray_version
         return _json({"ray": ray, "python": PYTHON, "gcs": cluster.address, "nodes": nodes})
 
@@ -103,19 +107,24 @@ class Collective(Tool):
             return _json({"error": "RuntimeError: the Ray cluster offers no NPU"})
         if cluster.free_npus < len(ranks):
             return _json({"error": "GetTimeoutError: Get timed out: some object(s) not ready."})
-        spec = call.node.spec
-        if spec.has("collective-hangs"):
+        if call.node.spec.has("collective-hangs"):
             return _json({"error": HCCL_ERROR})
-        for rank in ranks:
-            place = spec.node_of_ip(str(rank["node_ip"])) or ""
-            if spec.has("ranks-share-device", place, int(str(rank["device"]))):
-                rank["device"] = int(str(rank["device"])) - 1
-        rounds = [_round(int(word)) for word in call.argv[1:]]
-        if spec.has("collective-wrong-sum"):
-            rounds[-1]["wrong_ranks"] = [3]
-        if spec.has("slow-collective"):
-            rounds = [{**r, "gbps": float(str(r["gbps"])) / 100} for r in rounds]
+        rounds = _spoilt(call.node.spec, ranks, [_round(int(word)) for word in call.argv[1:]])
         return _json({"backend": "hccl", "world_size": len(ranks), "ranks": ranks, "rounds": rounds})
+
+
+def _spoilt(
+    spec: ClusterSpec, ranks: list[dict[str, object]], rounds: list[dict[str, object]]
+) -> list[dict[str, object]]:
+    """The rounds as the faults leave them; a rank that is on another's device is moved in place."""
+    for rank in ranks:
+        place, device = spec.node_of_ip(str(rank["node_ip"])) or "", int(str(rank["device"]))
+        if spec.has("ranks-share-device", place, device):
+            rank["device"] = device - 1
+    if rounds and spec.has("collective-wrong-sum"):
+        rounds[-1]["wrong_ranks"] = [3]
+    slower = 100 if spec.has("slow-collective") else 1
+    return [{**r, "gbps": float(str(r["gbps"])) / slower} for r in rounds]
 
 
 def _round(size: int) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hakuna.inventory.model import Inventory
 from hakuna.simulator.fault_kind import FaultKind, Scope, Shows
-from hakuna.simulator.faults import Fault, default_place
+from hakuna.simulator.faults import default_place
 from hakuna.where import Where
 
 
@@ -43,20 +43,14 @@ def scenario(kind: FaultKind, inventory: Inventory) -> Inventory:
 
 def places_of(kind: FaultKind, inventory: Inventory, at: Where | None = None) -> tuple[Where, ...]:
     """Where a fault must be told; ``at`` is the place it is at (by default the default one)."""
-    if kind.shows is Shows.CLUSTER:
-        return (Where.cluster(),)
-    if kind.shows is Shows.HEAD:
-        return (inventory.head_node.where,)
-    if kind.shows is Shows.NODES:
-        return tuple(n.where for n in inventory.nodes)
-    if kind.shows is Shows.LAST_DEVICE:
-        return (inventory.ordered_nodes[-1].devices[-1],)
-    place = Fault(kind.name, at or default_place(kind.scope, inventory)).where
+    place = at or default_place(kind.scope, inventory)
     before = Where(place.node, place.device - 1)
-    if kind.shows is Shows.NEIGHBOUR:
-        return (before,)
-    if kind.shows is Shows.NEIGHBOUR_TOO:
-        return (before, place)
-    if kind.shows is Shows.TARGET:
-        return (place.target,)
-    return (place,)
+    return {
+        Shows.HERE: (place,),
+        Shows.HEAD: (inventory.head_node.where,),
+        Shows.CLUSTER: (Where.cluster(),),
+        Shows.NODES: tuple(n.where for n in inventory.nodes),
+        Shows.LAST_DEVICE: (inventory.ordered_nodes[-1].devices[-1],),
+        Shows.NEIGHBOUR: (before,),
+        Shows.NEIGHBOUR_TOO: (before, place),
+    }[kind.shows]

@@ -10,7 +10,6 @@ from typing import Any
 
 from hakuna.simulator.cluster import ClusterSpec
 
-
 Table = dict[str, Any]
 Entries = list[dict[str, Any]]
 

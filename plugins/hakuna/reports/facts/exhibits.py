@@ -42,7 +42,8 @@ class Measure:
 class Exhibits:
     """All there is to show. ``problems`` say which parts could not be read, and why.
 
-    ``since`` is what changed (name, before, after) since the run ``last_good``; both are empty without a history.
+    ``since`` is what changed (name, before, after) since the run ``last_good``, ``drifted`` those of it that no
+    check speaks of: versions, addresses, figures. All are empty without a history.
     """
 
     mesh: MeshMap = field(default_factory=MeshMap)
@@ -60,6 +61,7 @@ class Exhibits:
     mesh_limit: float = 5.0
     last_good: str = ""
     since: tuple[tuple[str, str, str], ...] = ()
+    drifted: tuple[tuple[str, str, str], ...] = ()
 
     def excerpt(self, source: str) -> Excerpt | None:
         """A piece of evidence that a finding names, or None if it is not there or cannot be read."""

@@ -15,7 +15,7 @@ from hakuna.reports.text import one_line
 STEPS = (1.5, 3.0, 6.0, 12.0)
 _ALL = 100.0
 _GAP = 0.6  # between nodes, in squares
-_LABEL = 0.62  # size of a label of one device, in squares
+_SMALL = 0.58  # size of a label of one device, in squares
 
 
 def loss_class(loss: float | None) -> str:
@@ -53,7 +53,7 @@ def milliseconds(value: float | None) -> str:
 
 def _draw(mesh: MeshMap, title: str, style: Callable[[Cell], str], words: Words) -> Markup:
     offsets, size = _offsets(mesh)
-    margin = max(2.4, size * 0.16)
+    margin = size * 0.16 if _is_large(mesh, size) else 2.0
     listed = {(p.source, p.target): f"#pair-{i}" for i, p in enumerate(mesh.worst, 1)} if not mesh.by_node else {}
     links = {(str(s), str(t)): anchor for (s, t), anchor in listed.items()}
     names = [one_line(name) for name in mesh.labels]
@@ -83,35 +83,36 @@ def _offsets(mesh: MeshMap) -> tuple[list[float], float]:
 
 def _labels(mesh: MeshMap, offsets: list[float], size: float, margin: float) -> Iterable[str]:
     """Names of nodes along both axes, and device numbers where there is room for them."""
-    big = max(0.62, size / 40)
-    count = len(mesh.nodes)
-    every = max(1, count // 16)
+    large = _is_large(mesh, size)
+    big = max(0.7, size / 40)
+    every = max(1, len(mesh.nodes) // 16)
     first = 0
     for number, (name, devices) in enumerate(mesh.nodes):
-        if number % every == 0:
-            room = (devices if not mesh.by_node else every) * 1.0
-            middle = offsets[first] + devices / 2
-            short = escape(_fit(one_line(name), room if not mesh.by_node else margin, big))
-            if mesh.by_node:
-                yield f'<text class="n e" font-size="{big:.2f}" x="-.3" y="{middle + big / 3:.2f}">{short}</text>'
-                yield (
-                    f'<text class="n" font-size="{big:.2f}" '
-                    f'transform="translate({middle + big / 3:.2f} -.3) rotate(-90)">{short}</text>'
-                )
-            else:
-                away = -margin + big
-                yield f'<text class="n m" font-size="{big:.2f}" x="{middle:.2f}" y="{away:.2f}">{short}</text>'
-                yield (
-                    f'<text class="n m" font-size="{big:.2f}" '
-                    f'transform="translate({away:.2f} {middle:.2f}) rotate(-90)">{short}</text>'
-                )
+        middle = offsets[first] + devices / 2
         first += devices
-    if mesh.by_node or size > 40:  # noqa: PLR2004  # squares; beyond, device numbers could not be read
+        if number % every:
+            continue
+        short = escape(_fit(one_line(name), margin - 0.6 if large else devices, big))
+        at = f'<text class="n {"e" if large else "m"}" font-size="{big:.2f}" '
+        turned = f'<text class="n {"" if large else "m"}" font-size="{big:.2f}" '
+        low = middle + big / 3
+        if large:  # names stand away from the map
+            yield f'{at}x="-.4" y="{low:.2f}">{short}</text>'
+            yield f'{turned}transform="translate({low:.2f} -.4) rotate(-90)">{short}</text>'
+        else:  # names lie along the map
+            yield f'{at}x="{middle:.2f}" y="-1.2">{short}</text>'
+            yield f'{turned}transform="translate(-1.2 {middle:.2f}) rotate(-90)">{short}</text>'
+    if large:
         return
     for label, offset in zip(mesh.labels, offsets, strict=True):
         device = escape(label.rpartition("/")[2])
-        yield f'<text class="m" font-size="{_LABEL}" x="{offset + 0.5:g}" y="-.3">{device}</text>'
-        yield f'<text class="e" font-size="{_LABEL}" x="-.25" y="{offset + 0.72:g}">{device}</text>'
+        yield f'<text class="m" font-size="{_SMALL}" x="{offset + 0.5:g}" y="-.3">{device}</text>'
+        yield f'<text class="e" font-size="{_SMALL}" x="-.25" y="{offset + 0.68:g}">{device}</text>'
+
+
+def _is_large(mesh: MeshMap, size: float) -> bool:
+    """Whether single devices have no room for their numbers."""
+    return mesh.by_node or size > 40  # noqa: PLR2004  # squares
 
 
 def _fit(name: str, room: float, size: float) -> str:

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labs for the tests. They are built only where that was asked for (HAKUNA_LAB_TESTS=1) and by root."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that build hosts run one after the other, and only on request."""
+    for item in items:
+        if "lab" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("lab"))
+
+
+@pytest.fixture(scope="module")
+def lab(request):
+    """A lab after the module's ``PLAN``; it is taken down at the end."""
+    if os.environ.get("HAKUNA_LAB_TESTS") != "1":
+        pytest.skip("builds real hosts: set HAKUNA_LAB_TESTS=1")
+    if os.geteuid() != 0:
+        pytest.skip("only root can build real hosts")
+    from lab import build
+
+    if build.find() is not None:
+        pytest.skip("a lab is up already; it is somebody's: python -m lab down")
+    plan = request.module.PLAN
+    words = ["up", "--nodes", str(plan.nodes), "--devices", str(plan.devices), *(["--bare"] if plan.bare else [])]
+    command(*words)
+    yield build.find()
+    command("down")
+
+
+def command(*words):
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", *words],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

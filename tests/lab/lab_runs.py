@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs of pytest against a lab, and what they found."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.plan import INVENTORY, REPOSITORY
+
+
+@dataclass(frozen=True)
+class Finding:
+    rule: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a run wrote into findings.json."""
+
+    verdict: str
+    root_causes: tuple[Finding, ...]
+    unjudged: tuple[object, ...]
+    blocked: tuple[str, ...]
+    output: str
+
+
+def command(reports: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", f"--inventory={INVENTORY}", f"--reports={reports}", "-q", *more]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY / "plugins")}
+
+
+def run(reports: Path, *more: str) -> Told:
+    """One whole run, to its end."""
+    before = set(reports.glob("*/"))
+    done = subprocess.run(
+        command(reports, *more),
+        cwd=REPOSITORY,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    (folder,) = [f for f in reports.glob("*/") if f not in before and (f / "findings.json").exists()] or [None]
+    assert folder is not None, output
+    data = json.loads((folder / "findings.json").read_text())
+    checks = data["checks"]
+    return Told(
+        data["verdict"],
+        tuple(Finding(f["rule"], f["where"]) for c in checks for f in c["findings"] if f["verdict"] == "FAIL"),
+        tuple(data["unjudged"]),
+        tuple(c["rule"] for c in checks if c["verdict"] == "BLOCKED"),
+        output,
+    )

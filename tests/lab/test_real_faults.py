@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every real fault is found by a preflight: one root cause, of the right rule, at the right place."""
+
+from __future__ import annotations
+
+import pytest
+from lab.plan import Plan
+from lab_runs import Finding, run
+
+from lab import faults
+
+PLAN = Plan(bare=True)
+
+
+def place_of(name, lab):
+    """Where the report must say that the fault is."""
+    if name == "tcp-silent":
+        return "lab-a -> lab-b"  # it is the way that is closed, not the host that closes it
+    return faults.default_place(faults.CATALOGUE[name], lab).replace(">", " -> ")
+
+
+def test_without_a_fault_the_lab_is_ready(lab, tmp_path):
+    told = run(tmp_path, "--preflight")
+    assert told.verdict == "READY", told.output
+
+
+@pytest.mark.parametrize("name", faults.CATALOGUE)
+def test_a_real_fault_is_the_single_root_cause_where_it_is(lab, tmp_path, name):
+    faults.put_in(lab, name)
+    try:
+        told = run(tmp_path, "--preflight")
+    finally:
+        mended = faults.mend(lab)
+    wanted = Finding(faults.CATALOGUE[name].rule, place_of(name, lab))
+    assert told.root_causes == (wanted,), told.output
+    assert told.verdict == "NOT READY"
+    assert not told.unjudged
+    assert len(mended) == 1
+
+
+def test_mended_faults_leave_nothing(lab, tmp_path):
+    assert faults.active() == []
+    told = run(tmp_path, "--preflight")
+    assert told.verdict == "READY", told.output
