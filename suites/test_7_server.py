@@ -62,7 +62,7 @@ def test_the_arguments_are_the_ones_asked_for(api_server, inventory, findings):
             findings.fail(head, expected=f"{name} {expected}", observed=observed, command=command)
 
 
-@rule("SRV704", guide="4.1", rests_on=("SRV701",))
+@rule("SRV704", guide="4.1", rests_on=("SRV701",), needs=("RAY503", "RAY507"))
 def test_every_device_has_one_worker(api_server, inventory, findings):
     """tp=16 means 16 workers, 8 on each node: two on one device, or all on the head, end out of memory.
 

@@ -22,8 +22,10 @@ def main() -> None:
     parser.add_argument("--server-port", type=int, default=23333)
     parser.add_argument("--model-name", default="")
     options, _ = parser.parse_known_args(words[2:])
-    workers.start(options.tp)
+    group = workers.start(options.tp)  # held as long as this serves: Ray ends actors that nobody refers to
     server = importlib.import_module("lmdeploy_server")
     arguments = ["--lmdeploy-version", __version__, "--model", options.model_name or options.model_path]
     arguments += ["--host", options.server_name, "--port", str(options.server_port), "--idle", "86400"]
-    sys.exit(server.main(arguments))
+    status = server.main(arguments)
+    workers.end(group)
+    sys.exit(status)

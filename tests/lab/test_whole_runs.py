@@ -69,8 +69,11 @@ def test_a_raylet_that_dies_later_is_found_by_attach(lab, tmp_path):
         on(lab, "lab-b", "sh", "-c", kill)
         told = run(tmp_path, "--attach")
         assert told.verdict == "NOT READY", told.output
-        assert {f.where for f in told.root_causes} == {"lab-b"}, told.root_causes
-        assert Finding("RAY503", "lab-b") in told.root_causes or Finding("RAY502", "lab-b") in told.root_causes
+        # Ray itself takes a while to notice; the missing process is seen at once.
+        rules = {f.rule for f in told.root_causes}
+        assert {f.where for f in told.root_causes} <= {"lab-b", "cluster"}, told.output
+        assert rules & {"RAY503", "RAY507"}, told.output
+        assert Finding("SRV704", "lab-b") not in told.root_causes, "a consequence, not a cause"
     finally:
         down = [str(REPOSITORY / ".venv/bin/hakuna"), "down", "--inventory", str(INVENTORY)]
         subprocess.run([*down, "--reports", str(tmp_path)], env=environment(), check=False)

@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from hakuna.inventory.model import Chip
+from hakuna.probes.npu_smi import board, health, parse_info, parse_super_pod, super_pod
+from hakuna.probes.reading import UnparsedError
 from hakuna.simulator.state import section
 
 
@@ -65,3 +70,32 @@ def test_board_and_map(say):
     assert "Compatibility                  : NOT OK" in say("npu-smi info -t board -i 3", "firmware-unfit")
     assert say("npu-smi info -m").splitlines()[1].split() == ["0", "0", "0", "Ascend", "910B3"]
     assert say("npu-smi info -l").startswith("\tTotal Count                    : 8\n")
+
+
+def test_a_device_of_a3_knows_its_place_in_the_super_pod(say):
+    found = {
+        parse_super_pod(say(" ".join(super_pod(i, Chip.ATLAS_800T_A3).argv), chip="atlas-800t-a3", devices=16))
+        for i in range(16)
+    }
+    assert len({pod.sdid for pod in found}) == 16
+    assert {pod.super_pod_id for pod in found} == {"0"}
+
+
+def test_a_device_without_an_sdid_is_unparsed(say):
+    text = say("npu-smi info -t spod-info -i 1 -c 1", "sdid-missing", chip="atlas-800t-a3", devices=16)
+    with pytest.raises(UnparsedError, match="spod-info"):
+        parse_super_pod(text)
+    with pytest.raises(UnparsedError):
+        parse_super_pod(say("npu-smi info -t spod-info -i 1 -c 0"))
+
+
+def test_a_process_on_a_card_of_two_chips_is_on_its_own_device(say):
+    info = parse_info(say("npu-smi info", "foreign-process@node-b/3", chip="atlas-800t-a3", devices=16, node="node-b"))
+    assert [(p.npu, p.chip, info.device_of(p)) for p in info.processes] == [(1, 1, 3)]
+
+
+def test_health_and_board_go_by_card_and_chip_where_a_card_has_two():
+    assert health(3).argv[-4:] == ("-i", "3", "-c", "0")
+    assert health(3, Chip.ATLAS_800T_A3).argv[-4:] == ("-i", "1", "-c", "1")
+    assert board(3, Chip.ATLAS_800T_A2).argv[-2:] == ("-i", "3")
+    assert board(3, Chip.ATLAS_800T_A3).argv[-4:] == ("-i", "1", "-c", "1")

@@ -40,6 +40,14 @@ FAULTS = (
         "all about the container; every later stage",
         "guide 1 (entrypoint)",
     ),
+    FaultKind(
+        "name-taken",
+        _N,
+        "somebody else's container has the name already, and runs",
+        "CTR301",
+        "all about the container; every later stage",
+        "ROCm/cvs: docker rm -f before start, without a label",
+    ),
     FaultKind("bridge-network", _N, "a site's docker wrapper drops --net=host", "CTR302", _GATE, "guide 1"),
     FaultKind("not-privileged", _N, "the daemon refuses --privileged in silence", "CTR302", _GATE, "guide 1"),
     FaultKind(

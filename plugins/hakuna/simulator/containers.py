@@ -35,6 +35,9 @@ def all_of(node: SimNode) -> dict[str, Record]:
     found: dict[str, Record] = data["containers"].get(node.name, {})
     if node.spec.has("leftover-container", node.name) and not data.get("removed", {}).get(node.name):
         return {LEFTOVER: _leftover(node), **found}
+    if node.spec.has("name-taken", node.name):
+        name = node.inventory.container.name
+        return {**found, name: {**_leftover(node), "name": name, "labels": {}}}
     return found
 
 
