@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-JOBS ?= auto
+JOBS ?= 4
 
 .PHONY: accept test lint typecheck contract-imports schema docs clean
 

@@ -22,7 +22,7 @@ def test_the_lease_is_ours(containers, inventory, findings):
             findings.fail(node, expected="our lease", observed=lease.holder or "none", expires=lease.until)
 
 
-@rule("CTR301", guide="1", needs=("HST120", "HST121", "CTR300"))
+@rule("CTR301", guide="1", needs=("HST120", "HST121"), rests_on=("CTR300",))
 def test_every_container_runs(containers, findings):
     """Everything that follows happens inside these containers.
 

@@ -114,7 +114,7 @@ def test_inside_moves_environment_and_stdin_into_the_container():
     [
         (containers.version, ("podman", "version", "--format", "{{json .}}")),
         (containers.inspect, ("podman", "inspect", "hakuna")),
-        (containers.remove, ("podman", "rm", "-f", "hakuna")),
+        (lambda i: containers.remove(i, ["0123abc"]), ("podman", "rm", "-f", "0123abc")),
         (
             containers.ps_labelled,
             ("podman", "ps", "-a", "--no-trunc", "--filter", "label=hakuna.run", "--format", "{{json .}}"),

@@ -8,13 +8,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from cluster import SHAPES, clean_run, fault_run, mock, verdicts, with_faults
+from cluster import SHAPES, clean_run, fault_run, mock, new_run, verdicts, with_faults
 
 from hakuna.judgement.rules import BOOK
 from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import Cause, RunVerdict, Verdict
 from hakuna.simulator.catalogue import CATALOGUE, VARIANTS
 from hakuna.simulator.scenario import places_of, scenario
+from hakuna.stages.judge import Judge
 from hakuna.stages.run import Mode, Plan
 from hakuna.suites import load_rules
 
@@ -123,3 +124,26 @@ def test_a_whole_node_that_is_cut_off_is_one_cause(tmp_path):
 
 def test_faults_come_from_the_inventory_too():
     assert with_faults("server-dies").simulation.faults == ("server-dies",)
+
+
+def test_a_container_of_somebody_else_with_our_name_is_never_removed(tmp_path):
+    run = new_run(tmp_path, with_faults("name-taken@node-b"))
+    found = Judge(run).everything()
+    assert {str(r.finding.cause) for r in found.root_causes} == {"CTR301 on node-b"}
+    removed = [
+        outcome
+        for path in (tmp_path / "run" / "evidence").glob("teardown*/node-b.jsonl")
+        for outcome in path.read_text(encoding="utf-8").splitlines()
+        if "container.remove" in outcome
+    ]
+    assert removed == []
+    run.transport.close()
+
+
+def test_without_the_lease_nothing_is_started(tmp_path):
+    run = new_run(tmp_path, with_faults("lease-lost@node-b"))
+    found = Judge(run).everything()
+    assert {str(r.finding.cause) for r in found.root_causes} == {"CTR300 on node-b"}
+    assert run.store.answers("container.run") == {}
+    assert found.results["TDN905"].verdict in (Verdict.PASS, Verdict.BLOCKED)
+    run.transport.close()

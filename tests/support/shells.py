@@ -19,11 +19,20 @@ SHELLS = {
     "bash": ["bash", "--posix"],
     "busybox": ["busybox", "sh"],
 }
+
+
+def _is_usable(name: str) -> bool:
+    """Present, and not a busybox that prefers its own applets to PATH: no machine has such a /bin/sh."""
+    words = SHELLS[name]
+    if not shutil.which(words[0]):
+        return False
+    probe = subprocess.run([*words, "-c", "PATH=/nowhere cat /dev/null"], check=False, capture_output=True)
+    return probe.returncode != 0
+
+
 #: Each program once: /bin/sh is one of the others on most machines.
 PRESENT = list(
-    {
-        Path(shutil.which(words[0]) or "").resolve(): name for name, words in SHELLS.items() if shutil.which(words[0])
-    }.values()
+    {Path(shutil.which(words[0]) or "").resolve(): name for name, words in SHELLS.items() if _is_usable(name)}.values()
 )
 
 

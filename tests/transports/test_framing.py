@@ -6,7 +6,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -203,8 +202,6 @@ def test_commands_see_sudo_in_front_with_the_program_s_whole_path(shell: list[st
 def test_stand_ins_on_the_node_s_path_serve_commands_but_not_the_script(shell: list[str], tmp_path: Path) -> None:
     for tool in ("cat", "head", "wc", "rm", "mktemp", "mkfifo", "sleep", "kill"):
         program(tmp_path / tool, f"echo stand-in {tool}")
-    if subprocess.run([*shell, "-c", "PATH=/nowhere cat /dev/null"], check=False, capture_output=True).returncode == 0:
-        pytest.skip("this busybox is built to prefer its own applets to PATH")
     decoder = decode(
         [Command("cat", ("cat", "/etc/hccn.conf")), Command("path", ("sh", "-c", "echo $PATH"))],
         shell,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hakuna.evidence import Command
@@ -98,8 +99,9 @@ def inspect(inventory: Inventory) -> Command:
     return Command("container.inspect", argv, lane="engine", sudo=True)
 
 
-def remove(inventory: Inventory) -> Command:
-    argv = (_engine(inventory), "rm", "-f", inventory.container.name)
+def remove(inventory: Inventory, ids: Sequence[str]) -> Command:
+    """Remove containers by their ids: a name may belong to somebody else's."""
+    argv = (_engine(inventory), "rm", "-f", *ids)
     return Command("container.remove", argv, deadline=120.0, lane="engine", mutates=True, sudo=True)
 
 

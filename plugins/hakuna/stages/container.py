@@ -66,23 +66,19 @@ def collect(run: Run) -> ContainerFacts:
     """Take the lease of every node, start the containers on all nodes at once, then look from both sides."""
     inventory = run.inventory
     used = inventory.container.engine is not Engine.NONE
-    begin: dict[str, list[Command]] = {n.name: [] for n in inventory.nodes}
-    if run.brings_up:
-        expires = int(run.journal_time() + LEASE_SECONDS)
-        holder = f"{run.holder.word}/{run.id}"
-        for node in inventory.nodes:
-            run.intend(Trace("lease", node.name, holder))
-            begin[node.name].append(host.lease_acquire(LEASE_FOLDER, holder, expires))
-            if used:
-                run.intend(Trace("container", node.name, inventory.container.name))
-                begin[node.name].append(containers.run(inventory, node, run.id, run.holder.word))
-    started = run.send("container.run", {n: Batch(tuple(c)) for n, c in begin.items()})
+    lease = _take_lease(run)
+    ours = all(r.fact is not None and r.fact.acquired for r in lease.readings.values())
+    start: dict[str, Batch] = {}
+    if run.brings_up and used and ours:
+        run.intend(*(Trace("container", n.name, inventory.container.name) for n in inventory.nodes))
+        start = {n.name: Batch((containers.run(inventory, n, run.id, run.holder.word),)) for n in inventory.nodes}
+    started = run.send("container.run", start)
     inspect = [containers.inspect(inventory)] if used else []
     answers = run.send("container", run.everywhere(lambda node: [*inspect, *inside_commands(inventory, node)]))
     table = answers.per_node
     return ContainerFacts(
         used=used,
-        lease=started.per_node("host.lease", host.parse_lease),
+        lease=lease,
         started=started.per_node("container.run", containers.parse_run),
         info=table("container.inspect", containers.parse_inspect),
         device_nodes=table("host.device_nodes", host.parse_device_nodes),
@@ -95,6 +91,17 @@ def collect(run: Run) -> ContainerFacts:
         model_files=table("model.files", model_dir.parse_files),
         packages=table("versions", versions.parse_packages),
     )
+
+
+def _take_lease(run: Run) -> Table[host.LeaseState]:
+    """Ask every node for the lease, before anything is started on any of them."""
+    if not run.brings_up:
+        return Table({})
+    holder = f"{run.holder.word}/{run.id}"
+    ask = host.lease_acquire(LEASE_FOLDER, holder, int(run.journal_time() + LEASE_SECONDS))
+    run.intend(*(Trace("lease", n.name, holder) for n in run.inventory.nodes))
+    answers = run.send("container.lease", run.everywhere(lambda _node: [ask]))
+    return answers.per_node("host.lease", host.parse_lease)
 
 
 def lmdeploy_version(run: Run, facts: ContainerFacts) -> str | None:

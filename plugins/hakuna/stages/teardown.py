@@ -76,7 +76,7 @@ def take_down(
         empty = Table[tuple[procs.Process, ...]]({})
         return TeardownFacts((), (), empty, Table({}), Table({}), Table({}), Table({}), Table({}))
     of_node = {n: [t for t in traces if t.node == n] for n in nodes}
-    send(f"{name}.containers", {n: Batch(tuple(_container_commands(inventory, of_node[n]))) for n in nodes})
+    _remove_containers(send, inventory, run_id, of_node, name)
     _end_processes(send, run_id, nodes, name)
     files = send(f"{name}.files", {n: Batch(tuple(_file_commands(of_node[n]))) for n in nodes})
     look = send(name, {n: Batch(tuple(_look(inventory, run_id))) for n in nodes})
@@ -100,13 +100,22 @@ def take_down(
     return TeardownFacts(**{**vars(facts), "remaining": left})
 
 
-def _container_commands(inventory: Inventory, traces: list[Trace]) -> list[Command]:
-    """The guide's ``ray stop`` inside, then the container itself: both only where the run made the container."""
-    out: list[Command] = []
-    for trace in traces:
-        if trace.kind == "container":
-            out += [containers.inside(inventory, ray_probe.stop()), containers.remove(inventory)]
-    return [replace(command, lane="down") for command in out]  # one after the other
+def _remove_containers(
+    send: Send, inventory: Inventory, run_id: str, of_node: Mapping[str, list[Trace]], name: str
+) -> None:
+    """The guide's ``ray stop`` inside, then the container itself: only where it carries the run's label.
+
+    The name alone says nothing: after a conflict it is somebody else's container that has it.
+    """
+    nodes = [n for n, traces in of_node.items() if any(t.kind == "container" for t in traces)]
+    look = send(f"{name}.find", {n: Batch((containers.ps_labelled(inventory),)) for n in nodes})
+    batches: dict[str, Batch] = {}
+    for where, reading in look.per_node("engine.containers", containers.parse_ps).readings.items():
+        ours = [row.id for row in reading.fact or () if row.labels.get("hakuna.run") == run_id]
+        if ours:
+            commands = (containers.inside(inventory, ray_probe.stop()), containers.remove(inventory, ours))
+            batches[where.node] = Batch(tuple(replace(c, lane="down") for c in commands))  # one after the other
+    send(f"{name}.containers", batches)
 
 
 def _end_processes(send: Send, run_id: str, nodes: list[str], name: str) -> None:
