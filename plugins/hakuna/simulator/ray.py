@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NoReturn
 
 from hakuna.simulator import processes
-from hakuna.simulator.ray_cluster import GCS, NOT_RUNNING, RAYLET, SITE, RayCluster, cluster_at, gcs_at, local, node_id
+from hakuna.simulator.ray_cluster import GCS, NOT_RUNNING, RAYLET, SITE, cluster_at, gcs_at, local, node_id
+from hakuna.simulator.ray_words import next_steps, port_in_use, status_text, traceback, unreachable
 from hakuna.simulator.state import Data
 from hakuna.simulator.tools import Call, Result, Tool, say, tool
 
@@ -24,7 +24,6 @@ PYTHON = "3.11.10"
 CPUS = 192
 MEMORY = 1_500_000_000_000
 OBJECT_STORE = 200_000_000_000
-_NEW_STATUS = (2, 47)
 
 
 class _UsageError(Exception):
@@ -134,9 +133,9 @@ def _start_head(call: Call, options: argparse.Namespace, given: dict[str, float]
                 f"ConnectionError: Ray is trying to start at {gcs}, but is already running at {gcs}. Please specify a "
                 "different port using the `--port` flag of `ray start` command."
             )
-            return say(said, _traceback(words), 1)
+            return say(said, traceback(words), 1)
         if _taken(call, data, port):
-            return say(said, _traceback(_port_in_use(port)), 1)
+            return say(said, traceback(port_in_use(port)), 1)
         session = time.strftime("session_%Y-%m-%d_%H-%M-%S_000000_") + str(data["next_pid"])
         pid = processes.start(
             data,
@@ -157,21 +156,7 @@ def _start_head(call: Call, options: argparse.Namespace, given: dict[str, float]
             ray_version=call.node.inventory.simulation.ray_version,
         )
         _start_raylet(call, data, options, given, address=address, gcs=gcs, gcs_pid=pid, session=session)
-    return say(f"{said}{_STARTED}{_next_steps(gcs)}")
-
-
-def _next_steps(gcs: str) -> str:
-    return (
-        f"Next steps\n  To add another node to this Ray cluster, run\n    ray start --address='{gcs}'\n  \n"
-        "  To connect to this Ray cluster:\n    import ray\n    ray.init()\n  \n"
-        "  To submit a Ray job using the Ray Jobs CLI:\n    RAY_ADDRESS='http://127.0.0.1:8265' ray job submit "
-        "--working-dir . -- python my_script.py\n  \n"
-        "  See https://docs.ray.io/en/latest/cluster/running-applications/job-submission/index.html \n"
-        "  for more information on submitting Ray jobs to the Ray cluster.\n  \n"
-        "  To terminate the Ray runtime, run\n    ray stop\n  \n  To view the status of the cluster, use\n"
-        "    ray status\n  \n  To monitor and debug Ray, view the dashboard at \n    127.0.0.1:8265\n  \n"
-        "  If connection to the dashboard fails, check your firewall settings and network configuration.\n"
-    )
+    return say(f"{said}{_STARTED}{next_steps(gcs)}")
 
 
 def _start_worker(call: Call, options: argparse.Namespace, given: dict[str, float]) -> Result:
@@ -182,12 +167,12 @@ def _start_worker(call: Call, options: argparse.Namespace, given: dict[str, floa
     host, _, port = options.address.rpartition(":")
     said = f"Local node IP: {address}\n"
     if spec.has("ray-start-fails", name):
-        return say(said, _unreachable(options.address), 1)
+        return say(said, unreachable(options.address), 1)
     with call.node.state.transaction() as data:
         node = call.node.spec.node_of_ip(host.strip("[]"))
         gcs = gcs_at(data, node, int(port)) if port.isdigit() else None
         if gcs is None:
-            return say(said, _unreachable(options.address), 1)
+            return say(said, unreachable(options.address), 1)
         version = call.node.inventory.simulation.ray_version
         if gcs["ray_version"] != version:
             words = (
@@ -195,7 +180,7 @@ def _start_worker(call: Call, options: argparse.Namespace, given: dict[str, floa
                 f"    Ray: {gcs['ray_version']}\n    Python: {PYTHON}\n"
                 f"This process on node {address} was started with:\n    Ray: {version}\n    Python: {PYTHON}\n"
             )
-            return say(said, _traceback(words), 1)
+            return say(said, traceback(words), 1)
         _start_raylet(
             call,
             data,
@@ -289,44 +274,14 @@ def _taken(call: Call, data: Data, port: int) -> bool:
     return any(port in process["ports"] for process in processes.of_node(data, call.node.name))
 
 
-def _traceback(words: str) -> str:
-    return (
-        f'Traceback (most recent call last):\n  File "{SITE}/ray/scripts/scripts.py", line 1006, in start\n'
-        f"    node = ray._private.node.Node(\n{words.rstrip()}\n"
-    )
-
-
-def _port_in_use(port: int) -> str:
-    return (
-        "RuntimeError: Failed to start GCS.  Last 1 lines of error files:================\n"
-        f"grpc_server.cc:141:  Check failed: server_ Failed to start the grpc server. The specified port is {port}. "
-        "This means that Ray's core components will not be able to function correctly. If the server startup error "
-        "message is `Address already in use`, it indicates the server fails to start because the port is already used "
-        "by other processes (such as --node-manager-port, --object-manager-port, --gcs-server-port, and ports between "
-        f"--min-worker-port, --max-worker-port). Try running sudo lsof -i :{port} to check if there are other "
-        "processes listening to the port."
-    )
-
-
-def _unreachable(address: str) -> str:
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-    return (
-        f"[{stamp},000 E 1 1] gcs_rpc_client.h:179: Failed to connect to GCS at address {address} within 5 seconds.\n"
-        f"{stamp},001\tWARNING utils.py:1591 -- Unable to connect to GCS at {address}. Check that (1) Ray GCS with "
-        "matching version started successfully at the specified address, and (2) there is no firewall setting "
-        "preventing access.\n"
-        + _traceback("ConnectionError: Could not read 'session_name' from GCS. Did GCS start successfully?")
-    )
-
-
 def _status(call: Call) -> Result:
     data = call.node.state.read()
     address = _option(call, "--address") or local(call, data)
     cluster = cluster_at(call, data, address) if address else None
     if not address:
-        return say(err=_traceback(f"ConnectionError: {NOT_RUNNING}"), exit_code=1)
+        return say(err=traceback(f"ConnectionError: {NOT_RUNNING}"), exit_code=1)
     if cluster is None:
-        return say(err=_unreachable(address), exit_code=1)
+        return say(err=unreachable(address), exit_code=1)
     if call.node.spec.has("status-differs"):
         cluster = replace(cluster, members=cluster.members[:-1])
     text = status_text(cluster, call.node.inventory.simulation.ray_version, _pending(data))
@@ -349,43 +304,6 @@ def _option(call: Call, name: str) -> str:
 def _pending(data: Data) -> int:
     """The NPUs that a server waits for."""
     return sum(int(p.get("wants_npus", 0)) for node in data["processes"] for p in processes.of_node(data, node))
-
-
-def status_text(cluster: RayCluster, version: str, pending: int = 0) -> str:
-    """What ``ray status`` prints about a cluster; ``pending`` NPUs are asked for by a placement group."""
-    line = "-" * 63
-    now = time.time()
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now)) + f".{int(now % 1 * 1_000_000):06d}"
-    active = "".join(f" 1 node_{m.id}\n" for m in cluster.members) or " (no active nodes)\n"
-    total: dict[str, float] = {}
-    for member in cluster.members:
-        for name, amount in member.resources.items():
-            if not name.startswith(("node:", "accelerator_type:")):
-                total[name] = total.get(name, 0.0) + amount
-    used = sum(m.used for m in cluster.members)
-    usage = "".join(f" {_amount(name, total[name], used)}\n" for name in sorted(total))
-    demand = " (no resource demands)\n"
-    if pending:
-        demand = f" {{'NPU': 1.0}} * {pending} (PACK): 1+ pending placement groups\n"
-    number = tuple(int(x) for x in re.findall(r"\d+", version)[:2])
-    if number >= _NEW_STATUS:
-        constraints = " (no request_resources() constraints)\n"
-        tail = f"Total Usage:\n{usage}\nTotal Constraints:\n{constraints}Total Demands:\n{demand}"
-    else:
-        tail = f"Usage:\n{usage}\nDemands:\n{demand}"
-    return (
-        f"======== Autoscaler status: {stamp} ========\nNode status\n{line}\nActive:\n{active}Pending:\n"
-        f" (no pending nodes)\nRecent failures:\n (no failures)\n\nResources\n{line}\n{tail}"
-    )
-
-
-def _amount(name: str, total: float, used: float) -> str:
-    if "memory" in name:
-        return f"0B/{total / 2**40:.2f}TiB {name}" if total >= 2**40 else f"0B/{total / 2**30:.2f}GiB {name}"
-    if name == "NPU" and used:
-        # LMDeploy's workers take 0.01 each of the placement group's bundles of 1.
-        return f"{used * 0.01:g}/{total:.1f} NPU ({used * 0.01:g} used of {used:.1f} reserved in placement groups)"
-    return f"0.0/{total:.1f} {name}"
 
 
 def _stop(call: Call) -> Result:
