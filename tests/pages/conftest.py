@@ -4,14 +4,10 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-# In importlib mode pytest puts no test folder on the path.
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support import sessions
 

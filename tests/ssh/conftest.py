@@ -4,14 +4,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-# In importlib mode pytest puts no test folder on the path.
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.cluster import Cluster
 from support.sshd import MISSING

@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-# In importlib mode pytest puts no test folder on the path.
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hakuna.inventory.model import Inventory
 from hakuna.transports.ssh import SshTransport

@@ -25,11 +25,6 @@ from hakuna.transports import Transport
 from hakuna.transports.replay import ReplayTransport
 
 
-def wanted(config: pytest.Config) -> bool:
-    """Whether this pytest session is a Hakuna run at all."""
-    return bool(config.getoption("--inventory") or config.getoption("--replay"))
-
-
 def plan_of(config: pytest.Config) -> Plan:
     """The plan that the options ask for.
 

@@ -242,9 +242,6 @@ class Run:
             self._broken[stage] = StageBroken(text)
             raise self._broken[stage] from error
 
-    def entered(self, stage: Stage) -> bool:
-        return stage in self._facts
-
     # -- small helpers for stage code ----------------------------------------------------------------------------
 
     def everywhere(self, build: Callable[[Any], list[Command]]) -> dict[str, Batch]:
