@@ -15,10 +15,9 @@ from pathlib import Path
 
 from lab import engine, host, inventory, needs, network
 from lab.machine import LabError, Process, marked, run, wait_for
-from lab.plan import FOLDER, INVENTORY, MARK, UPLINK, Plan
+from lab.plan import CGROUP, FOLDER, INVENTORY, MARK, UPLINK, Plan
 
 STATE = FOLDER / "state.json"
-CGROUP = "hakuna-lab"
 Say = Callable[[str], None]
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from lab import host, image
 from lab.machine import Process, run
-from lab.plan import CACHE, IN_HOST
+from lab.plan import CACHE, CGROUP, IN_HOST
 
 VENV = CACHE / "venv"
 REQUIREMENTS = ("ray>=2.40,<3", "numpy")
 RUNTIME = f"{IN_HOST}/oci-runtime"
 LOG = "/var/log/dockerd.log"
-CGROUP = "hakuna-lab"
 
 
 def prepare(say: Callable[[str], None]) -> None:

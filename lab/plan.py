@@ -4,19 +4,25 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+#: Labs of several checkouts may stand side by side on one machine, each under a number of its own (0 to 99).
+NUMBER = int(os.environ.get("HAKUNA_LAB_NUMBER", "0")) % 100
+NAME = f"hakuna-lab{NUMBER}" if NUMBER else "hakuna-lab"
 #: Everything that a lab keeps on the machine while it is up; ``down`` removes it.
-FOLDER = Path("/run/hakuna-lab")
+FOLDER = Path("/run") / NAME
 #: Kept between labs, as it takes long to make: the image and Ray's virtual environment.
-CACHE = Path.home() / ".cache" / "hakuna-lab"
+CACHE = Path(os.environ.get("HAKUNA_LAB_CACHE") or Path.home() / ".cache" / "hakuna-lab")
 INVENTORY = REPOSITORY / "lab" / "inventory.yaml"
 #: The only network interface that the machine itself gets.
-UPLINK = "hakuna-lab"
+UPLINK = NAME
+#: The control group of all containers of the lab.
+CGROUP = NAME
 #: Benchmark addresses (RFC 2544), which no network routes: hosts, then devices.
-HOSTS_NET = "198.18.77"
+HOSTS_NET = f"198.18.{77 + NUMBER}"
 DEVICES_NET = "198.19"
 DEVICES_MASK = 16
 #: In the environment of every process that holds a lab's namespaces, whatever became of the state file.

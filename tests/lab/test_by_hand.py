@@ -60,7 +60,7 @@ def take_down(lab, inventory):
 
 
 def wrong_ip(env):
-    env["HCCL_IF_IP"] = "198.18.77.11"  # the head's
+    env["HCCL_IF_IP"] = PLAN.host_ip("lab-a")  # the head's
 
 
 def no_noset(env):
