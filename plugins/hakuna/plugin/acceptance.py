@@ -18,7 +18,7 @@ from hakuna.judgement.verdict import CheckResult, RunVerdict, Summary, Verdict
 from hakuna.plugin import fixtures
 from hakuna.plugin.opening import is_simulated, join_run, open_run, whole_inventory
 from hakuna.plugin.progress import Progress
-from hakuna.reports.model import from_folder
+from hakuna.reports.model import RunReport, from_folder
 from hakuna.reports.terminal import header, render
 from hakuna.reports.writer import publish
 from hakuna.stages.judge import Judge
@@ -45,7 +45,9 @@ def begin(config: pytest.Config) -> None:
     else:
         worker = getattr(config, "workerinput", {})
         if worker.get("hakuna_run"):
-            session = Acceptance(config, join_run(Path(worker["hakuna_run"]), worker["hakuna_inventory"]), "worker")
+            session = Acceptance(
+                config, join_run(config, Path(worker["hakuna_run"]), worker["hakuna_inventory"]), "worker"
+            )
         else:
             session = Acceptance(config, open_run(config), "controller")
         config.hakuna_run = session.run  # type: ignore[attr-defined]
@@ -182,6 +184,7 @@ class Acceptance:
         result = CheckResult.from_json(data)
         self.summary.add(result)
         self.run.journal.write("check", result=result.as_json(), nodeid=report.nodeid)
+        self.config.hook.pytest_hakuna_check(config=self.config, result=result)
 
     # -- after ----------------------------------------------------------------------------------------------------
 
@@ -201,9 +204,17 @@ class Acceptance:
             report = from_folder(self.run.folder)
             for complaint in publish(report, self.run.folder):
                 self.run.journal.write("note", text=complaint)
+            self._hand_on(report)
             self.run.transport.close()
         if report.verdict is not RunVerdict.READY and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED  # zero checks judged, or only skips: never green
+
+    def _hand_on(self, report: RunReport) -> None:
+        """Let a site's plugins have the finished reports; what they break is told and costs the run nothing."""
+        try:
+            self.config.hook.pytest_hakuna_report(config=self.config, report=report, folder=self.run.folder)
+        except Exception as error:  # noqa: BLE001  # code of others: the run's own reports are already written
+            self.run.journal.write("note", text=f"pytest_hakuna_report failed: {type(error).__name__}: {error}")
 
     def _take_down(self) -> None:
         """Take down, then report the teardown's checks: those that were selected, and any other that is not green."""

@@ -78,19 +78,19 @@ def open_run(config: pytest.Config) -> Run:
     identity = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
     folder = reports / identity
     folder.mkdir(parents=True)
-    run = assemble(identity, folder, inventory, path.name, plan_of(config))
+    run = assemble(config, identity, folder, inventory, path.name, plan_of(config))
     run.journal.write("run", id=identity, holder=run.holder.as_json(), plan=run.plan.as_json())
     language = config.getoption("hakuna_lang")
     save_run(run, lines=dict(loaded.lines), inventory_path=str(loaded.path), digest=loaded.digest, language=language)
     return run
 
 
-def join_run(folder: Path, whole: str) -> Run:
+def join_run(config: pytest.Config, folder: Path, whole: str) -> Run:
     """The run that the xdist controller opened, seen by a worker; ``whole`` is what :func:`whole_inventory` gave."""
     data = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     inventory = Inventory.model_validate(json.loads(whole))
     holder = Holder(**data["holder"])  # the controller's: it is the run that holds a lease, not one of its processes
-    return assemble(data["id"], folder, inventory, data["inventory_name"], Plan.from_json(data["plan"]), holder)
+    return assemble(config, data["id"], folder, inventory, data["inventory_name"], Plan.from_json(data["plan"]), holder)
 
 
 def whole_inventory(run: Run) -> str:
@@ -100,7 +100,13 @@ def whole_inventory(run: Run) -> str:
 
 
 def assemble(
-    identity: str, folder: Path, inventory: Inventory, name: str, plan: Plan, holder: Holder | None = None
+    config: pytest.Config,
+    identity: str,
+    folder: Path,
+    inventory: Inventory,
+    name: str,
+    plan: Plan,
+    holder: Holder | None = None,
 ) -> Run:
     """A live run on ``folder``, held by this process unless another one is named."""
     redactor = Redactor(secrets_of(inventory))
@@ -109,7 +115,7 @@ def assemble(
         folder=folder,
         inventory=inventory,
         inventory_name=name,
-        transport=_transport(inventory, folder.parent),
+        transport=_transport(config, inventory, folder.parent),
         store=EvidenceStore(folder / "evidence", redactor),
         journal=Journal(folder, redactor),
         plan=plan,
@@ -119,7 +125,10 @@ def assemble(
     return run
 
 
-def _transport(inventory: Inventory, reports: Path) -> Transport:
+def _transport(config: pytest.Config, inventory: Inventory, reports: Path) -> Transport:
+    own: Transport | None = config.hook.pytest_hakuna_transport(config=config, inventory=inventory)
+    if own is not None:
+        return own
     try:
         return connect(inventory, reports)
     except ValueError as error:
