@@ -14,7 +14,7 @@ from hakuna.simulator.files import CANN_INFO, DRIVER_INFO, FIRMWARE_INFO
 from hakuna.simulator.node import SimNode
 from hakuna.simulator.state import ClusterState
 from lab.machine import LabError, Process, run, wait_for
-from lab.plan import DEVICES_MASK, FOLDER, IN_HOST, INVENTORY, MARK, MODEL, REPOSITORY, Plan
+from lab.plan import CACHE, DEVICES_MASK, FOLDER, IN_HOST, INVENTORY, MARK, MODEL, REPOSITORY, Plan
 
 SOCKET = "/usr/local/Ascend/driver/.lab.sock"
 TOOLS = ("/usr/local/Ascend/driver/tools/hccn_tool", "/usr/local/sbin/npu-smi")
@@ -49,6 +49,7 @@ def start(plan: Plan, host: str) -> Process:
         "private",
     ]
     init = ["/usr/bin/python3", "-IS", str(Path(__file__).with_name("init.py")), host, str(folder), str(plan.devices)]
+    init += sorted({str(REPOSITORY), sys.prefix, str(CACHE)})  # what runs in the host for the lab
     with (folder / "init.log").open("wb") as log:
         outer = subprocess.Popen(
             [*unshare, "--kill-child", "--", *init],

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Process 1 of a lab host: builds the host's file system, then only reaps. Standard library alone.
 
-``unshare --fork --pid --mount --uts --net --ipc --propagation private python3 init.py NAME FOLDER DEVICES``: prints its
-process id as the machine sees it when the host stands, and lives until it is killed; the kernel then ends
+``unshare --fork --pid --mount --uts --net --ipc --propagation private python3 init.py NAME FOLDER DEVICES SEEN...``:
+prints its process id as the machine sees it when the host stands, and lives until it is killed; the kernel then ends
 everything in the host and drops every mount of it, as all of them are in its own namespaces.
 """
 
@@ -43,8 +43,15 @@ def device_files(folder: Path, devices: int) -> None:
     mount("mqueue", folder / "mqueue")
 
 
-def build(folder: Path, devices: int) -> Path:
-    """The host's root: the machine's own as it is, with everything that the host writes in a memory file system."""
+#: A host's own, empty at its start.
+_OWN = ("run", "tmp")
+
+
+def build(folder: Path, devices: int, seen: list[Path]) -> Path:
+    """The host's root: the machine's own as it is, with everything that the host writes in a memory file system.
+
+    The folders ``seen`` are the machine's in any case, read only: a checkout below /tmp must not vanish.
+    """
     space = folder / "space"
     mount("tmpfs", space, "mode=755,size=16g")
     root = space / "root"
@@ -60,8 +67,14 @@ def build(folder: Path, devices: int) -> Path:
     mount("sysfs", root / "sys")
     subprocess.run(["mount", "--rbind", "/sys/fs/cgroup", str(root / "sys/fs/cgroup")], check=True)
     device_files(root / "dev", devices)
-    mount("tmpfs", root / "run", "mode=755")
-    mount("tmpfs", root / "tmp", "mode=1777")
+    for name, mode in zip(_OWN, ("755", "1777"), strict=True):
+        mount("tmpfs", root / name, f"mode={mode}")
+    for path in seen:
+        if path.parts[1] in _OWN:
+            place = root / path.relative_to("/")
+            place.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["mount", "--rbind", str(path), str(place)], check=True)
+            subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], check=True)
     # Docker's own layers cannot lie on an overlay.
     (root / "var/lib/docker").mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "--bind", str(space / "docker"), str(root / "var/lib/docker")], check=True)
@@ -85,7 +98,7 @@ def main() -> None:
     name, folder, devices = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     pid = str(Path("/proc/self").readlink())  # this /proc is still the machine's
     ctypes.CDLL(None).prctl(15, b"lab-init", 0, 0, 0)  # PR_SET_NAME, for the process list
-    enter(build(folder, devices))
+    enter(build(folder, devices, [Path(word) for word in sys.argv[4:]]))
     socket.sethostname(name)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     sys.stdout.write(f"{pid}\n")
