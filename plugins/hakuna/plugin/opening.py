@@ -78,7 +78,8 @@ def open_run(config: pytest.Config) -> Run:
     identity = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
     folder = reports / identity
     folder.mkdir(parents=True)
-    run = assemble(config, identity, folder, inventory, path.name, plan_of(config))
+    transport = _own_transport(config, inventory)
+    run = assemble(identity, folder, inventory, path.name, plan_of(config), transport=transport)
     run.journal.write("run", id=identity, holder=run.holder.as_json(), plan=run.plan.as_json())
     language = config.getoption("hakuna_lang")
     save_run(run, lines=dict(loaded.lines), inventory_path=str(loaded.path), digest=loaded.digest, language=language)
@@ -90,7 +91,8 @@ def join_run(config: pytest.Config, folder: Path, whole: str) -> Run:
     data = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     inventory = Inventory.model_validate(json.loads(whole))
     holder = Holder(**data["holder"])  # the controller's: it is the run that holds a lease, not one of its processes
-    return assemble(config, data["id"], folder, inventory, data["inventory_name"], Plan.from_json(data["plan"]), holder)
+    plan, transport = Plan.from_json(data["plan"]), _own_transport(config, inventory)
+    return assemble(data["id"], folder, inventory, data["inventory_name"], plan, holder, transport)
 
 
 def whole_inventory(run: Run) -> str:
@@ -100,22 +102,22 @@ def whole_inventory(run: Run) -> str:
 
 
 def assemble(
-    config: pytest.Config,
     identity: str,
     folder: Path,
     inventory: Inventory,
     name: str,
     plan: Plan,
     holder: Holder | None = None,
+    transport: Transport | None = None,
 ) -> Run:
-    """A live run on ``folder``, held by this process unless another one is named."""
+    """A live run on ``folder``, held by this process and carried as the inventory says unless others are named."""
     redactor = Redactor(secrets_of(inventory))
     run = Run(
         id=identity,
         folder=folder,
         inventory=inventory,
         inventory_name=name,
-        transport=_transport(config, inventory, folder.parent),
+        transport=transport or _transport(inventory, folder.parent),
         store=EvidenceStore(folder / "evidence", redactor),
         journal=Journal(folder, redactor),
         plan=plan,
@@ -125,10 +127,12 @@ def assemble(
     return run
 
 
-def _transport(config: pytest.Config, inventory: Inventory, reports: Path) -> Transport:
+def _own_transport(config: pytest.Config, inventory: Inventory) -> Transport | None:
     own: Transport | None = config.hook.pytest_hakuna_transport(config=config, inventory=inventory)
-    if own is not None:
-        return own
+    return own
+
+
+def _transport(inventory: Inventory, reports: Path) -> Transport:
     try:
         return connect(inventory, reports)
     except ValueError as error:
