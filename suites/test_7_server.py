@@ -10,7 +10,7 @@ from hakuna.stages.ray import TABLE_VARIABLE
 OK = 200
 
 
-@rule("SRV701", guide="4.1", rests_on=("INV005",))
+@rule("SRV701", guide="4.1", rests_on=("INV005", "SRV710"))
 def test_the_server_becomes_ready(api_server, inventory, findings):
     """A server that dies while loading, or never answers, keeps its real reason in its log, above the
     generic last line.
@@ -178,3 +178,29 @@ def test_the_log_is_free_of_hccl_errors(api_server, inventory, findings):
     findings.saw(f"{len(api_server.log.value.milestones)} milestones in the log")
     for error in api_server.hccl:
         findings.warn(inventory.model.head_node, expected="no HCCL error", observed=f"{error.code}: {error.text}")
+
+
+@rule("SRV710", guide="4.1", rests_on=("INV005",))
+def test_no_worker_failed_first(api_server, inventory, findings):
+    """When one rank fails, all others time out waiting for it, and it is their words (EI0006, EI0015) that the server
+    repeats. What counts is what the first one said, in a log of its own on its own node.
+
+    Judged when the server did not come up, on the logs of every node: the server's, Ray's worker logs and raylet.out
+    (/tmp/ray/session_latest/logs), and CANN's plog (~/ascend/log). A rank that reports something of its own comes
+    before those that waited; if none does, the one that everybody waited for.
+
+    Fix: {advice}
+    Source: hicann/hccl fault_diagnosis (cluster_info_nego.md, param_link_stage.md); CANN error codes EI0001 to EJ0004
+    """
+    if api_server.ready:
+        findings.skip("the server answers: nobody failed")
+    cause = api_server.first_failure(inventory.model.head_node.where)
+    if cause is not None and not cause.driver:
+        findings.fail(
+            cause.where,
+            expected="workers that come up",
+            observed=f"{cause.code}: {cause.text}",
+            message=cause.sentence,
+            fix=cause.advice,
+            evidence=cause.source,
+        )

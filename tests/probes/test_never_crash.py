@@ -22,12 +22,14 @@ from hakuna.probes import (
     lmdeploy,
     lmdeploy_http,
     lmdeploy_log,
+    log_trouble,
     model_dir,
     npu_smi,
     procs,
     ray,
     table_file,
     versions,
+    worker_logs,
 )
 from hakuna.probes.reading import UnparsedError
 
@@ -45,11 +47,13 @@ MODULES = (
     ray,
     table_file,
     versions,
+    worker_logs,
 )
 PARSERS = {
     f"{m.__name__.rpartition('.')[2]}.{n}": getattr(m, n) for m in MODULES for n in vars(m) if n.startswith("parse_")
 }
 PARSERS["lmdeploy.parse_pipeline"] = lmdeploy.parse_pipeline
+PARSERS["log_trouble.troubles"] = log_trouble.troubles
 HTTP = [getattr(lmdeploy_http, n) for n in vars(lmdeploy_http) if n.startswith("parse_")]
 
 LINES = [
@@ -65,7 +69,7 @@ address_0=10.0.0.1|IPv6netmask_0=x|tls_enable=1|Health Status : OK|Error Code : 
 process 1 2 3|arg x|env A=B|limit nofile 1|end|procs-end 1|hostname x|address 127.0.0.1|hostname-end|which-end|tcp-end|22 open|lease held a 99999999999999999
 Version=1|file /x|cann-end|{"python": 3, "packages": {}}|{"error": 1}|{"nodes": [1]}|{"Client": {}}|[{"Id": 1, "State": {}}]|[1]|{"ID": null, "Names": 1}
 Max open files unlimited|LISTEN 0 1 [::]:99999 *|1: lo: <UP>|inet 1.2.3.4/99 x|[{"ifname": "x", "addr_info": [{"local": 1}]}]|/dev/davinci0|1755684672.1
-Active:| 1 node_1|Usage:| 0.0/1.0 CPU|1e999/2 x|0 0.0 0%|/dev/sda 1 1 1 1% /|a	5|data: {"choices": [1]}|data: [1]|data: null""".replace(
+Active:| 1 node_1|Usage:|file 1 whole /plog-1_2.log|logs-end|EI0006: rank[99999999999] [PID: 1] 2026-99-99-00:00:00|connected rankinfo[LINE 0]: [0000000000000000]|need connect rankNum is [999999]|rankList for enabled tls:[,]; rankList for disabled tls:[1,x]|destRank[1.1.1.1/3]|Failed to connect agent[,,]| 0.0/1.0 CPU|1e999/2 x|0 0.0 0%|/dev/sda 1 1 1 1% /|a	5|data: {"choices": [1]}|data: [1]|data: null""".replace(
     "\n", "|"
 ).split("|")
 

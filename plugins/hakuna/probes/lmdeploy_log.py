@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from hakuna.evidence import Command
+from hakuna.probes.hccl_codes import waits
 from hakuna.probes.texts import clean, shown
 
 
@@ -59,6 +60,11 @@ _GENERIC = re.compile(
 _WRAPPER_LINE = re.compile(r"^Process mp_engine_proc|<\w+> check failed!|The Inner error is reported as above")
 _EXCEPTION = re.compile(r"(?:[A-Za-z_][\w]*\.)*[A-Z]\w*(?:Error|Exception|Timeout)(?:\(\w+\))?(?::\s.*|$)")
 _CODED = re.compile(r"\bE[IJHZ]\d{4}\b")
+#: Exceptions that are a cause by themselves: they come before the words of ranks that only waited.
+_OWN = re.compile(
+    r"out of memory|c10_npu::SetDevice|error code is 107001|"
+    r"^(?:\w+\.)*(?:Assertion|ModuleNotFound|Import|FileNotFound|Permission|Key|Type|Attribute|Memory)Error"
+)
 _LEVEL = re.compile(r"\b(?:ERROR|CRITICAL|FATAL)\b")
 #: Words of real trouble that are neither an exception nor at level ERROR.
 _SILENT = re.compile(
@@ -72,21 +78,22 @@ _HARMLESS = re.compile(
     r"ImportWarning|FutureWarning|UserWarning|DeprecationWarning|RuntimeWarning|Failed to (?:auto-)?detect \w+ type|"
     r"can be ignored|cannot be preloaded|turn off this error message|you can ignore|ErrorHandler|Free input ref failed|"
     r"Futures? exception was never retrieved|"
-    r"num_cpus and num_gpus must not be provided",
+    r"num_cpus and num_gpus must not be provided|^(?:Solution|Possible Cause):",
 )
 _PREFIX = re.compile(r"^(?:\([^)]*\b(?:pid=\d+)[^)]*\)\s*)+(?:ERROR \d\d-\d\d [\d:]+ \[[^\]]*\]\s*)?")
 #: LMDeploy's own log line: time, logger, level, place, and then the message.
 _LOGGED = re.compile(r"^[\d-]{10} [\d:,]+ - \w+ - (\w+) - \S+ - (.*)$")
 #: Classes of trouble, the most telling first.
-_WITH_CODE, _EXCEPTIONS, _AT_ERROR, _QUIET, _WRAPPER = range(5)
+_WITH_CODE, _TELLING, _WAITED, _EXCEPTIONS, _AT_ERROR, _QUIET, _WRAPPER = range(7)
 _JOINED = 6  # lines of one message at most
 
 
 def parse_log(text: str) -> ServerLog:
     """Read a log, or the end of one. An empty log is one in which nothing has happened yet.
 
-    The cause is the first line of the most telling class: an error with CANN's code, an exception, an error of the
-    log, a silent trouble; wrappers come last, for they only repeat that something died.
+    The cause is the first line of the most telling class: an error with CANN's code, an exception that is a cause by
+    itself, the code of one that only waited, any exception, an error of the log, a silent trouble; wrappers come last,
+    for they only repeat that something died.
     """
     milestones: dict[str, None] = {}
     errors: dict[str, None] = {}
@@ -127,6 +134,26 @@ def _message(line: str) -> str:
     return logged.group(2) if logged else line
 
 
+def message_of(line: str) -> str:
+    """What a line says, without the prefixes of Ray and of LMDeploy's logger."""
+    return _message(_bare(line))
+
+
+def is_harmless(message: str) -> bool:
+    """Whether it looks like trouble and is none."""
+    return bool(_HARMLESS.search(message))
+
+
+def is_wrapper(message: str) -> bool:
+    """Whether it tells of a failure somewhere else."""
+    return bool(_GENERIC.search(message))
+
+
+def is_silent(message: str) -> bool:
+    """Whether it tells of real trouble without being an exception or at level ERROR."""
+    return bool(_SILENT.search(message))
+
+
 def _class(line: str) -> int | None:
     """How telling a line is; None: it reports no trouble."""
     if not line or _HARMLESS.search(line):
@@ -137,7 +164,9 @@ def _class(line: str) -> int | None:
     if _GENERIC.search(message):
         return _WRAPPER if at_error or exception or _WRAPPER_LINE.search(message) else None
     for kind, applies in (
+        (_WAITED, waits(message)),
         (_WITH_CODE, _CODED.search(message)),
+        (_TELLING, exception and _OWN.search(message)),
         (_EXCEPTIONS, exception),
         (_AT_ERROR, at_error),
         (_QUIET, _SILENT.search(message)),

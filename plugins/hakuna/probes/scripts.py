@@ -276,6 +276,32 @@ done
 echo remove-end
 """
 
+# Ray's and CANN's own places for logs. Of a large file: what may tell something, from its beginning (the first error is
+# there), and its end.
+LOGS = r"""
+m=$1; b=$2
+r=${RAY_TMPDIR:-/tmp}/ray/session_latest/logs
+a=${ASCEND_PROCESS_LOG_PATH:-${HOME:-/root}/ascend/log}
+exec 2>/dev/null
+w='ERROR|E[A-Z][0-9][0-9][0-9][0-9]|[Ee]rror|ank|evice|died|dead|kill|SIG|Fatal|imed? ?out|refused|reset|memory|space'
+{
+  find "$a" -type f \( -path '*/plog/*.log' -o -path '*/device-*/*.log' \) -mmin "-$m" -size +0
+  find "$r/" -type f \( -name 'worker-*.err' -o -name 'worker-*.out' -o -name 'raylet.*' \) -mmin "-$m" -size +0
+} | sort | head -n 160 | while IFS= read -r f; do
+  s=$(wc -c <"$f") || continue
+  s=$((s))
+  if [ "$s" -le "$b" ]; then
+    echo "file $s whole $f"
+    sed 's/^/|/' "$f"
+  else
+    echo "file $s lines $f"
+    { grep -aE "$w" "$f" | head -n 160; tail -n 20 "$f"; } | cut -c1-1500 | sed 's/^/|/'
+  fi
+  echo
+done
+echo logs-end
+"""
+
 TEXTS = {
     "hostname": HOSTNAME,
     "which": WHICH,
@@ -287,6 +313,7 @@ TEXTS = {
     "write": WRITE,
     "kill": KILL,
     "remove": REMOVE,
+    "logs": LOGS,
 }
 
 

@@ -10,6 +10,7 @@ from hakuna.simulator import (
     catalogue_container,
     catalogue_host,
     catalogue_inventory,
+    catalogue_logs,
     catalogue_network,
     catalogue_ray,
     catalogue_service,
@@ -25,6 +26,7 @@ _PARTS = (
     catalogue_container,
     catalogue_table,
     catalogue_ray,
+    catalogue_logs,
     catalogue_service,
 )
 #: Every fault of a simulated cluster by its name, in the order of the stages.

@@ -14,6 +14,7 @@ from hakuna.simulator import processes
 from hakuna.simulator.lmdeploy_options import DEFAULT_PORT, USAGE, UsageError, parse, without_secrets
 from hakuna.simulator.lmdeploy_server_wire import Release
 from hakuna.simulator.lmdeploy_story import READS_TABLE_BEFORE, TABLE, Plan, places, tell
+from hakuna.simulator.log_stories import server_words
 from hakuna.simulator.node import LINK
 from hakuna.simulator.ray_cluster import Member, RayCluster, cluster_at, local
 from hakuna.simulator.state import Data, section
@@ -188,6 +189,7 @@ def make_plan(
         table=None if table is None else table.decode("utf-8", "replace"),
         dies=faults and spec.has("server-dies"),
         never=faults and spec.has("server-never-ready"),
+        death=server_words(spec) if faults else "",
         noise=HCCL_NOISE if faults and spec.has("hccl-error-in-log") else "",
     )
 

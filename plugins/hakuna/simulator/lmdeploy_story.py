@@ -42,6 +42,7 @@ class Plan:
     table: str | None = None
     dies: bool = False
     never: bool = False
+    death: str = ""  # what the engine repeats of a worker that failed
     noise: str = ""
     lines: list[tuple[float, str]] = field(default_factory=list)
 
@@ -138,6 +139,8 @@ def _tell(plan: Plan) -> Story:
     plan.say("INFO", "ray_executor.py:309", warming, step)
     if plan.never:
         return Story(tuple(plan.lines), "hang")
+    if plan.death:
+        raise _DeathError(plan.death)
     plan.say("INFO", "base.py:191", "Building Model.", step)
     if plan.dies:
         raise _DeathError(

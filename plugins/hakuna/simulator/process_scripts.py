@@ -9,6 +9,7 @@ import signal as signals
 from hakuna.simulator import processes
 from hakuna.simulator.containers import host_path
 from hakuna.simulator.files import nofile
+from hakuna.simulator.log_stories import logs
 from hakuna.simulator.table_faults import rewritten
 from hakuna.simulator.tools import Call, Result, Tool, say, script
 
@@ -132,3 +133,14 @@ class Remove(Tool):
                 else:
                     rows.append(f"absent {path}")
         return say("\n".join([*rows, "remove-end"]) + "\n")
+
+
+@script("hakuna-logs")
+class Logs(Tool):
+    """``hakuna-logs MINUTES BYTES``: what the workers of the last start left, all of it whole."""
+
+    def run(self, call: Call) -> Result:
+        rows: list[str] = []
+        for path, text in sorted(logs(call.node.spec, call.node.name).items()):
+            rows += [f"file {len(text.encode())} whole {path}", *(f"|{line}" for line in text.splitlines()), ""]
+        return say("\n".join([*rows, "logs-end"]) + "\n")

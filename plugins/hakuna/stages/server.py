@@ -9,15 +9,18 @@ from itertools import count
 from hakuna.evidence import Batch, Command, HttpAnswer
 from hakuna.inventory.model import Inventory
 from hakuna.judgement import versions as lmdeploy_versions
+from hakuna.judgement.log_cause import LogCause, World
 from hakuna.judgement.stage import Stage
 from hakuna.probes import containers, hccl_log, lmdeploy, lmdeploy_http, lmdeploy_log, npu_smi, procs
 from hakuna.probes.reading import Reading, ReadingState, Table
+from hakuna.stages import server_logs
 from hakuna.stages.answers import Answers, lost
 from hakuna.stages.container import ContainerFacts, lmdeploy_version
 from hakuna.stages.journal import Trace
-from hakuna.stages.rank_table import RankTableFacts
+from hakuna.stages.rank_table import RankTableFacts, live_addresses
 from hakuna.stages.ray import TABLE_VARIABLE
 from hakuna.stages.run import Run
+from hakuna.where import Where
 
 LOG_BYTES = 65536
 WORKER = "ray::RayWorkerWrapper"
@@ -43,6 +46,13 @@ class ServerFacts:
     npu: Table[npu_smi.NpuInfo]
     health: Reading[HttpAnswer]
     models: Reading[HttpAnswer]
+    logs: server_logs.LogTable
+    server_text: Answers
+    world: World
+
+    def first_failure(self, head: Where) -> LogCause | None:
+        """Which rank failed first, by the logs of the workers and of the server."""
+        return server_logs.cause_in(self.logs, self.server_text, head, self.world)
 
 
 def collect(run: Run) -> ServerFacts:
@@ -86,6 +96,9 @@ def collect(run: Run) -> ServerFacts:
         npu=answers.per_node("npu.info", npu_smi.parse_info),
         health=run.hear(lmdeploy_http.health(inventory, "server.health")),
         models=run.hear(lmdeploy_http.models(inventory, "server.models")),
+        logs=server_logs.NO_LOGS if ready else server_logs.read_logs(run, waited),
+        server_text=answers,
+        world=server_logs.world_of(inventory, table, live_addresses(run.facts(Stage.NETWORK))),
     )
 
 
