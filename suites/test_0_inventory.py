@@ -16,13 +16,14 @@ def test_tp_is_nodes_times_devices(inventory, findings):
     Judged on server.tp (by default all devices of all nodes) against the device ids of the nodes.
 
     Fix: set server.tp to {expected}, or list the right device_ids, in {line}
+    Source: lmdeploy/pytorch/ray.py (Cannot provide a placement group ... within 1800 seconds)
     """
     model = inventory.model
     if model.tp != model.world_size:
         findings.fail(Where.cluster(), expected=model.world_size, observed=model.tp, line=inventory.at("server.tp"))
 
 
-@rule("INV002", guide="0, 4.1", source="guide 4.2 'eager only'; LMDeploy never enforces it (facts 1.3)")
+@rule("INV002", guide="0, 4.1")
 def test_eager_mode_is_asked_for(inventory, findings):
     """Across nodes the guide's LMDeploy works in eager mode only, and LMDeploy itself never says so: without it the
     graph backend selects lccl, which cannot leave a machine.
@@ -31,6 +32,8 @@ def test_eager_mode_is_asked_for(inventory, findings):
     it, the harness adds --eager-mode whatever the inventory says, and this rule fails all the same.
 
     Fix: set server.eager_mode: {expected} in {line}
+    Source: dlinfer docs/ascend_multinodes.md 4.2 (eager only); lmdeploy backends/dlinfer/ascend/op_backend.py never
+    enforces it
     """
     model = inventory.model
     named = model.server.lmdeploy_version
@@ -88,6 +91,7 @@ def test_backend_and_device_are_the_guides(inventory, findings):
     Judged on server.backend and server.device.
 
     Fix: set server.backend: pytorch and server.device: ascend in {line}
+    Source: lmdeploy/cli/utils.py (--backend turbomind and --device cuda by default)
     """
     server = inventory.model.server
     line = inventory.at("server")
@@ -141,6 +145,7 @@ def test_host_keys_are_verified(inventory, findings):
     Judged on ssh.host_key of every node.
 
     Fix: compare the fingerprint, add the key to known_hosts, and set host_key: verify
+    Source: OpenSSH ssh(1), VERIFYING HOST KEYS; ROCm/cvs accepts any key
     """
     for node in inventory.model.nodes:
         if node.ssh.host_key != "verify":
@@ -154,6 +159,7 @@ def test_shared_memory_is_as_large_as_the_guide_asks(inventory, findings):
     Judged on container.shm_size against thresholds.shm_gib.
 
     Fix: set container.shm_size: 500g in {line}
+    Source: Ray RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE; dlinfer docs/ascend_multinodes.md 1 (--shm-size 500g)
     """
     model = inventory.model
     if model.container.engine.value == "none":

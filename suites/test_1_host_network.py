@@ -56,6 +56,7 @@ def test_hostnames_are_unique(hosts, findings):
     Judged on hostname of every node.
 
     Fix: hostnamectl set-hostname on one of them
+    Source: hccl_test guide (gethostbyname failed)
     """
     for name, places in hosts.hostname.map(lambda h: h.name).duplicates():
         for node in places[1:]:
@@ -71,7 +72,7 @@ def test_nodes_reach_each_other_by_tcp(hosts, findings):
     and last: an open port and a refusal both show that the way is free, silence does not.
 
     Fix: on {peer}: open Ray's port, the server's, and 60000-60031 for {node} (iptables -S; firewall-cmd --list-all)
-    Source: facts F10; hicann/hccl cluster_info_nego.md
+    Source: hicann/hccl cluster_info_nego.md (EI0015)
     """
     if not hosts.tcp.readings:
         findings.skip("one node has no other to reach")
@@ -88,7 +89,7 @@ def test_hccl_ports_are_not_handed_out(hosts, findings):
     Judged on net.ipv4.ip_local_reserved_ports.
 
     Fix: on {node}: sysctl -w net.ipv4.ip_local_reserved_ports=60000-60031
-    Source: hicann/hccl HCCL_IF_BASE_PORT
+    Source: hicann/hccl docs/zh/user_guide/hccl_env/HCCL_IF_BASE_PORT.md
     """
     for node, text in hosts.reserved_ports:
         reserved: set[int] = set()
@@ -107,7 +108,7 @@ def test_limits_are_high_enough(hosts, inventory, findings):
     Judged on the open-files limit of a login and on net.core.somaxconn, against the thresholds.
 
     Fix: on {node}: {advice}
-    Source: faultdiag 004/005; hccl_test guide
+    Source: Ascend FaultDiag AISW_CANN_HCCL_004, 005; hccl_test guide
     """
     thresholds = inventory.model.thresholds
     for node, soft in hosts.nofile:

@@ -15,6 +15,7 @@ def test_every_node_can_be_reached(hosts, findings):
     Judged on the transport's own word: name resolution, TCP connection, connect timeout.
 
     Fix: check power, address and firewall; then: ssh {node} true
+    Source: pytest-testinfra #449 (a dead host is waited for by every check)
     """
     for node, trouble in hosts.reached:
         if trouble and trouble.kind is Trouble.UNREACHABLE:
@@ -28,6 +29,7 @@ def test_every_host_key_is_the_known_one(hosts, findings):
     Judged against known_hosts; nothing is ever accepted silently.
 
     Fix: ssh-keygen -R {node}; then compare the new fingerprint on the machine's own console
+    Source: OpenSSH ssh(1), VERIFYING HOST KEYS
     """
     for node, trouble in hosts.reached:
         if trouble and trouble.kind is Trouble.HOST_KEY:
@@ -41,6 +43,7 @@ def test_every_node_lets_us_in(hosts, findings):
     Judged on the ssh authentication.
 
     Fix: ssh-copy-id {node}; or name the right ssh.user and ssh.key in the inventory
+    Source: OpenSSH ssh(1), AUTHENTICATION
     """
     for node, trouble in hosts.reached:
         if trouble and trouble.kind is Trouble.AUTH:
@@ -54,6 +57,7 @@ def test_every_connection_holds(hosts, findings):
     Judged on the transport's word about the whole batch: cut, busy, or beyond its deadline.
 
     Fix: look at the node's load and sshd log; raise MaxStartups and MaxSessions if it is busy
+    Source: ROCm/cvs #269; OpenSSH sshd_config(5), MaxStartups
     """
     for node, trouble in hosts.reached:
         if trouble and trouble.kind in (Trouble.BUSY, Trouble.CUT, Trouble.DEADLINE):
@@ -75,6 +79,7 @@ def test_no_other_run_holds_a_node(hosts, inventory, findings):
 
     Fix: ask {observed}; it ends by itself at {expires}; a run that was kept on purpose is ended by
     hakuna down --inventory INVENTORY
+    Source: teuthology #1688 (two jobs on one node)
     """
     if inventory.attached:
         findings.skip("the service that is already up may belong to a run")
@@ -90,6 +95,7 @@ def test_nothing_of_another_run_is_left(hosts, inventory, findings):
     Judged on containers with the label hakuna.run and processes with HAKUNA_RUN in their environment.
 
     Fix: hakuna down --inventory INVENTORY, by whoever started them; or on {node}: docker rm -f {names}
+    Source: dlinfer docs/ascend_multinodes.md 2.4; cilium-cli #67
     """
     if inventory.attached:
         findings.skip("the service that is already up may belong to a run")
@@ -148,6 +154,7 @@ def test_driver_versions_are_equal(hosts, findings):
     Judged on /usr/local/Ascend/driver/version.info; the minority is blamed.
 
     Fix: install driver {expected} on {node}
+    Source: dlinfer docs/ascend_multinodes.md 0; gpustack #755; vllm-ascend #2244
     """
     for node, observed in hosts.driver.map(lambda v: v.version).minority():
         findings.fail(node, expected=hosts.driver.map(lambda v: v.version).majority, observed=observed)
@@ -160,6 +167,7 @@ def test_firmware_versions_are_equal(hosts, findings):
     Judged on /usr/local/Ascend/firmware/version.info; the minority is blamed.
 
     Fix: install firmware {expected} on {node}
+    Source: dlinfer docs/ascend_multinodes.md 0; gpustack #755; vllm-ascend #4284
     """
     for node, observed in hosts.firmware.map(lambda v: v.version).minority():
         findings.fail(node, expected=hosts.firmware.map(lambda v: v.version).majority, observed=observed)
@@ -172,6 +180,7 @@ def test_npu_smi_versions_are_equal(hosts, findings):
     Judged on the first line of npu-smi info; the minority is blamed.
 
     Fix: finish the driver installation on {node}: expected npu-smi {expected}
+    Source: dlinfer docs/ascend_multinodes.md 0; npu-smi reference (npu-smi info)
     """
     for node, observed in hosts.npu_info.map(lambda i: i.version).minority():
         findings.fail(node, expected=hosts.npu_info.map(lambda i: i.version).majority, observed=observed)
@@ -184,6 +193,7 @@ def test_cann_versions_are_equal(hosts, findings):
     Judged on CANN's own version file; nodes without one count as a version of their own.
 
     Fix: install CANN {expected} on {node}
+    Source: dlinfer docs/ascend_multinodes.md 0; vllm-ascend #4284, #2244
     """
     cann = hosts.cann.map(lambda c: c.version or "none")
     for node, observed in cann.minority():
@@ -200,6 +210,7 @@ def test_the_ascend_tools_are_there(hosts, findings):
     Judged on the PATH of every node, with /usr/local/Ascend/driver/tools added.
 
     Fix: install the Ascend driver on {node} (it brings both)
+    Source: gpustack/runtime #28; msprechecker passes without hccn_tool
     """
     for node, tools in hosts.tools:
         missing = [name for name in TOOLS if tools.get(name) is None]
@@ -214,6 +225,7 @@ def test_every_device_is_seen(hosts, inventory, findings):
     Judged on npu-smi info against the device ids of the inventory.
 
     Fix: on {node}: lspci | grep acce; power-cycle the machine if the card is gone there too
+    Source: vllm-ascend #8519; npu-smi reference (npu-smi info -l)
     """
     for node, info in hosts.npu_info:
         seen = {chip.phy_id if chip.phy_id is not None else chip.npu for chip in info.chips}
@@ -229,6 +241,7 @@ def test_every_device_is_healthy(hosts, findings):
     Judged on npu-smi info -t health of every device.
 
     Fix: on {node}: npu-smi info -t health -i {device_id} -c 0; look the codes up, then reset or replace the card
+    Source: Ascend FaultDiag (alarm codes such as A4025021); npu-smi reference (-t health)
     """
     for device, health in hosts.npu_health:
         if not health.ok:
@@ -243,6 +256,7 @@ def test_driver_and_firmware_fit_each_other(hosts, findings):
     Judged on "Compatibility" of npu-smi info -t board, where the release prints it.
 
     Fix: install the firmware that belongs to driver {software} on {node}
+    Source: npu-smi reference (-t board: Compatibility); vllm-ascend #4284
     """
     for device, board in hosts.npu_board:
         if board.compatibility not in (None, "OK"):
@@ -256,6 +270,7 @@ def test_the_device_nodes_exist(hosts, inventory, findings):
     Judged on /dev of every node against the inventory's device ids and container.control_devices.
 
     Fix: on {node}: reload the Ascend driver; {missing} is missing
+    Source: Ray accelerators/npu.py (counts /dev/davinci*); vllm-ascend #8519
     """
     control = {path.rpartition("/")[2] for path in inventory.model.container.control_devices}
     for node, nodes in hosts.device_nodes:
@@ -274,6 +289,7 @@ def test_the_clocks_agree(hosts, inventory, findings):
     Judged on each node's time against the controller's, less the time the batch took.
 
     Fix: on {node}: chronyc makestep (or: timedatectl set-ntp true)
+    Source: tt-metal 35914; hicann/hccl fault_diagnosis compares the times of all ranks
     """
     limit = inventory.model.thresholds.clock_skew
     for node, offset in hosts.clock_offset:
@@ -288,6 +304,7 @@ def test_there_is_room_on_the_disks(hosts, inventory, findings):
     Judged on df of / and /tmp against thresholds.disk_free_gib.
 
     Fix: free space on {node}:{mount}
+    Source: Ascend FaultDiag (No space left on device)
     """
     limit = inventory.model.thresholds.disk_free_gib
     for node, rows in hosts.disk:
@@ -307,6 +324,7 @@ def test_the_container_engine_works(hosts, inventory, findings):
     Judged on the engine's own version command, which asks its daemon.
 
     Fix: on {node}: systemctl start docker
+    Source: Docker CLI reference (docker version)
     """
     if inventory.model.container.engine.value == "none":
         findings.skip("the deployment uses no container")
@@ -322,6 +340,7 @@ def test_the_image_is_the_same_everywhere(hosts, inventory, findings):
     Judged on the image's digest (its id where it was not pulled from a registry); the minority is blamed.
 
     Fix: on {node}: docker pull {image}
+    Source: dlinfer docs/ascend_multinodes.md 1 (a2-latest moves); Docker reference (RepoDigests)
     """
     if inventory.model.container.engine.value == "none":
         findings.skip("the deployment uses no container")

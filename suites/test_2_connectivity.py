@@ -101,6 +101,7 @@ def test_every_link_is_up(network, findings):
     Judged on hccn_tool -i N -link -g of every device.
 
     Fix: check cable and switch port; then on {node}: hccn_tool -i {device_id} -cfg recovery
+    Source: vllm-ascend #9447; hccn_tool reference (-link -g)
     """
     for device, link in network.link:
         if not link.up:
@@ -114,7 +115,7 @@ def test_every_device_is_healthy_on_the_network(network, findings):
     Judged on hccn_tool -i N -net_health -g; "Init" only says that it watches none.
 
     Fix: on {node}: hccn_tool -i {device_id} -netdetect -g; check the path to that address
-    Source: faultdiag; facts 6.2
+    Source: Ascend FaultDiag; hccn_tool reference (-net_health -g)
     """
     for device, health in network.health:
         if health.status is HealthStatus.BAD:
@@ -128,7 +129,7 @@ def test_links_did_not_flap_lately(network, findings):
     Judged on hccn_tool -i N -link_stat -g: more than 3 downs are a warning.
 
     Fix: check cable and optic of device {device_id} on {node} (hccn_tool -i {device_id} -optical -g)
-    Source: faultdiag link_stat rule
+    Source: Ascend FaultDiag (link_stat)
     """
     limit = 3
     for device, history in network.link_history:
@@ -144,7 +145,7 @@ def test_devices_in_other_subnets_have_a_gateway(network, findings):
     Judged on hccn_tool -i N -gateway -g where not all devices share one subnet.
 
     Fix: on {node}: hccn_tool -i {device_id} -gateway -s gateway ADDRESS
-    Source: facts 6.2
+    Source: hccn_tool reference (-gateway -g)
     """
     # A device's odd netmask is NET206's: with it, it would seem to be in a subnet of its own.
     found = [(":" in a.ip, a.ip, a.prefix) for _, a in network.address if a.ip is not None and a.prefix is not None]
@@ -168,6 +169,7 @@ def test_switch_ports_are_told_by_lldp(network, findings):
     Judged on hccn_tool -i N -lldp -g.
 
     Fix: enable LLDP on the switch that device {device_id} of {node} is connected to
+    Source: vllm-ascend installation docs (-lldp -g)
     """
     for device, lldp in network.lldp:
         if lldp.port is None:
@@ -240,6 +242,7 @@ def test_latency_is_low(network, inventory, findings):
     Judged on the median round trip of each pair against thresholds.ping_latency_ms.
 
     Fix: compare the switch path of this pair with a fast one's (hccn_tool -i {device_id} -lldp -g)
+    Source: vllm-ascend multi-node docs (hccn_tool -ping)
     """
     if not network.pings.readings:
         findings.skip("one node has no other to reach")

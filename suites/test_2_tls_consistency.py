@@ -29,6 +29,7 @@ def test_certificates_are_valid_for_a_while(network, inventory, findings):
     certificates at all, as a warning), against thresholds.certificate_days.
 
     Fix: renew the certificate {name} of device {device_id} on {node}
+    Source: hccn_tool reference (-tls -g: alarm time threshold)
     """
     limit = inventory.model.thresholds.certificate_days
     now = datetime.now(timezone.utc)

@@ -14,6 +14,7 @@ def test_the_lease_is_ours(containers, inventory, findings):
     Judged on what each node said when the lease was asked for.
 
     Fix: another run was faster: wait until {expires}, or ask {observed}
+    Source: teuthology #438, #1688
     """
     if inventory.attached:
         findings.skip("nothing is started, so no lease is needed")
@@ -29,6 +30,7 @@ def test_every_container_runs(containers, findings):
     Judged on what the engine said to run, and on State.Running of inspect.
 
     Fix: on {node}: docker ps -a; docker logs NAME; then mend what {observed} says
+    Source: Docker CLI reference (docker run)
     """
     if not containers.used:
         findings.skip("the deployment uses no container")
@@ -48,6 +50,7 @@ def test_the_containers_have_the_guides_flags(containers, inventory, findings):
     Judged on the engine's inspect of every container against the inventory.
 
     Fix: start the container on {node} with {flag}
+    Source: dlinfer docs/ascend_multinodes.md 1; gpustack/runtime #28
     """
     if not containers.used:
         findings.skip("the deployment uses no container")
@@ -74,6 +77,7 @@ def test_every_device_is_visible_inside(containers, inventory, findings):
     Judged on /dev inside the container, against the inventory's device ids.
 
     Fix: start the container on {node} with --device=/dev/davinci{device_id}
+    Source: dlinfer docs/ascend_multinodes.md 1; Ray accelerators/npu.py
     """
     for node, nodes in containers.device_nodes:
         for device in inventory.model.node(node.node).devices:
@@ -105,6 +109,7 @@ def test_the_driver_inside_is_the_hosts(containers, hosts, findings):
     Judged on driver/version.info inside and outside.
 
     Fix: mount the host's /usr/local/Ascend/driver into the container on {node}
+    Source: vllm-ascend #2698, #632 (dcmi module initialize failed)
     """
     for node, inside in containers.driver:
         outside = hosts.driver.get(node)
@@ -119,6 +124,7 @@ def test_shared_memory_inside_is_large(containers, inventory, findings):
     Judged on df /dev/shm inside, against thresholds.shm_gib.
 
     Fix: start the container on {node} with --shm-size={size}
+    Source: Ray RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE; Docker reference (--shm-size is 64m by default)
     """
     limit = inventory.model.thresholds.shm_gib
     for node, rows in containers.shm:
@@ -139,6 +145,7 @@ def test_the_model_is_visible_inside(containers, inventory, findings):
     Judged on the files of server.model_path inside the container.
 
     Fix: add the mount {path}:{path} for {node}
+    Source: LMDeploy pytorch_multinodes.md (the same path on all nodes)
     """
     path = inventory.model.server.model_path
     for node, files in containers.model_files:
@@ -173,6 +180,7 @@ def test_cann_inside_is_equal(containers, findings):
     Judged on CANN's version file inside every container; the minority is blamed.
 
     Fix: use one image: on {node} CANN should be {expected}
+    Source: dlinfer docs/ascend_multinodes.md 0; vllm-ascend #4284
     """
     cann = containers.cann.map(lambda c: c.version or "none")
     for node, observed in cann.minority():
@@ -186,6 +194,7 @@ def test_lmdeploy_is_the_version_the_inventory_names(containers, inventory, find
     Judged on the installed lmdeploy against server.lmdeploy_version ("detect" accepts any, but not none).
 
     Fix: use the image with lmdeploy {expected} on {node}, or mend server.lmdeploy_version
+    Source: PR InternLM/lmdeploy#4711 (what holds depends on the release)
     """
     named = inventory.model.server.lmdeploy_version
     for node, version in containers.lmdeploy_version:
@@ -203,6 +212,7 @@ def test_the_containers_run_the_same_image(containers, findings):
     Judged on the image id of every running container; the minority is blamed.
 
     Fix: on {node}: pull the image and start the container again
+    Source: dlinfer docs/ascend_multinodes.md 1 (a2-latest moves)
     """
     if not containers.used:
         findings.skip("the deployment uses no container")

@@ -84,6 +84,7 @@ def test_the_table_is_on_every_node(rank_table, inventory, findings):
     Judged on reading rank_table.path on every node (inside the container, where there is one).
 
     Fix: hakuna rank-table --inventory INVENTORY -o {path}; copy it to {node}
+    Source: hicann/hccl rank_table_load_fail.md (EI0004)
     """
     if not rank_table.needed:
         findings.skip(f"no rank table is used: {rank_table.why}")
@@ -112,7 +113,7 @@ def test_ranks_have_no_gap(rank_table, inventory, findings):
     Judged on the sorted rank_id of the table, and on every server's ranks standing together.
 
     Fix: number the ranks 0 to N-1, the head's devices first
-    Source: LMDeploy 0.12 to 0.14 "Rank ids are not contiguous starting from 0"
+    Source: lmdeploy ray_executor.py 0.12 to 0.14 "Rank ids are not contiguous starting from 0"
     """
     report(rank_table, findings, inventory, "RANK_GAP", "RANK_INTERLEAVED")
 
@@ -124,6 +125,7 @@ def test_the_server_count_is_right(rank_table, inventory, findings):
     Judged on server_count, server_list and every device list.
 
     Fix: set server_count to the number of servers
+    Source: hicann/hccl rank_table_config_a2.md (EI0014)
     """
     report(rank_table, findings, inventory, "SERVER_COUNT", "DEVICE_LIST", "SERVER_ID_EMPTY", "SERVER_ID_DUPLICATE")
 
@@ -148,6 +150,7 @@ def test_device_addresses_are_the_live_ones(rank_table, inventory, findings):
     Judged on every device_ip against hccn_tool -i N -ip -g.
 
     Fix: make the table again: hakuna rank-table --inventory INVENTORY -o FILE
+    Source: vllm-ascend #16847; hicann/hccl rank_table_load_fail.md (EI0014)
     """
     report(
         rank_table,
@@ -169,7 +172,7 @@ def test_the_table_is_the_same_everywhere(rank_table, findings):
     was written) is blamed.
 
     Fix: copy the table from a good node to {node}
-    Source: HCCL EI0005 / EI0014; faultdiag HCCL_020
+    Source: Ascend FaultDiag AISW_CANN_HCCL_020; hicann/hccl rank_table_config_a2.md (the same on all nodes)
     """
     if not rank_table.needed:
         findings.skip(f"no rank table is used: {rank_table.why}")

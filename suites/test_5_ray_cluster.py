@@ -57,7 +57,7 @@ def test_every_node_is_a_member(ray_cluster, hosts, inventory, findings):
     Judged on ray.nodes(): live members at the inventory's node IPs; dead ones do not count.
 
     Fix: on {node}: ray start --address={head}:{port} --node-ip-address={address}
-    Source: guide 2.3, 2.4; facts D6, D12
+    Source: dlinfer docs/ascend_multinodes.md 2.3, 2.4; vllm-ascend #167 (1801 s, 1 of 8 joined), #1364
     """
     members, strangers = by_address(ray_cluster, inventory)
     names = {node: name.name for node, name in hosts.hostname}
@@ -114,7 +114,7 @@ def test_the_guides_variables_are_in_every_raylet(ray_cluster, inventory, findin
     (GLOO_, HCCL_, RAY_, ASCEND_, LMDEPLOY_ and the like: other variables may hold secrets and are never read).
 
     Fix: on {node}: ray stop; export {name}={expected}; ray start ... again
-    Source: guide 2.1; facts 2.4, F14, F15
+    Source: dlinfer docs/ascend_multinodes.md 2.1; lmdeploy ray_executor.py; gpustack #3352, #3225
     """
     for place, raylets in ray_cluster.raylets:
         node = inventory.model.node(place.node)
@@ -140,6 +140,7 @@ def test_the_rank_tables_path_is_in_every_raylet(ray_cluster, rank_table, invent
     Judged on /proc/PID/environ of every raylet, where the version reads a table.
 
     Fix: on {node}: ray stop; export ASCEND_RANK_TABLE_FILE_PATH={expected}; ray start ... again
+    Source: dlinfer docs/ascend_multinodes.md 3; lmdeploy #3260
     """
     if not rank_table.needed:
         findings.skip(f"no rank table is used: {rank_table.why}")
@@ -158,6 +159,7 @@ def test_every_node_runs_one_raylet(ray_cluster, findings):
     Judged on the processes of every node.
 
     Fix: on {node}: ray stop, then start Ray once
+    Source: gpustack #4171
     """
     for node, raylets in ray_cluster.raylets:
         if len(raylets) != 1:
@@ -190,7 +192,7 @@ def test_raylets_may_open_enough_files(ray_cluster, inventory, findings):
     Judged on /proc/PID/limits of every raylet against thresholds.nofile.
 
     Fix: start the container on {node} with --ulimit nofile={expected}
-    Source: facts F39
+    Source: Ascend FaultDiag AISW_CANN_HCCL_004, 005
     """
     limit = inventory.model.thresholds.nofile
     for node, raylets in ray_cluster.raylets:

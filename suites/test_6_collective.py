@@ -18,6 +18,7 @@ def test_the_all_reduce_is_right(collective, findings):
     Judged on every element of the result on every rank, for several sizes.
 
     Fix: look at the first rank that is wrong: its device's log is in ~/ascend/log/debug/plog
+    Source: hccl_test guide (check_result)
     """
     result = done(collective, findings)
     if result.error:
@@ -38,6 +39,7 @@ def test_every_rank_is_on_its_own_device(collective, inventory, findings):
     Judged on node and device that every rank reported.
 
     Fix: compare ray.nodes() with the inventory; look for a device that two ranks share
+    Source: lmdeploy ray_executor.py _sort_workers_by_ip
     """
     result = done(collective, findings)
     names = {n.node_ip: n.name for n in inventory.model.nodes}
@@ -54,6 +56,7 @@ def test_bandwidth_is_as_expected(collective, inventory, findings):
     Judged on the largest all-reduce against thresholds.allreduce_gbps (0: only recorded).
 
     Fix: compare hccn_tool -i N -speed -g and -optical -g of all devices
+    Source: hccl_test guide (alg_bandwidth)
     """
     result = done(collective, findings)
     limit = inventory.model.thresholds.allreduce_gbps

@@ -13,7 +13,7 @@ def test_the_running_server_is_in_eager_mode(api_server, inventory, findings):
     Judged on --eager-mode in /proc/PID/cmdline of the api_server, by the table of version, chip and topology.
 
     Fix: stop it and start it with: {command}
-    Source: guide 4.2; facts 1.3, F30
+    Source: dlinfer docs/ascend_multinodes.md 4.2; xllm #498 (rankSize [16] is invalid)
     """
     running = api_server.arguments.value
     demand = api_server.eager_demand

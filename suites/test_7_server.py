@@ -19,7 +19,7 @@ def test_the_server_becomes_ready(api_server, inventory, findings):
     thresholds.time_to_ready. A 400 is not ready.
 
     Fix: read the log: {log}
-    Source: facts 2.1, 3.5
+    Source: lmdeploy mp_engine/zmq_engine.py (waits for a dead engine up to 0.13.0); lmdeploy #3354, #3637
     """
     head = inventory.model.head_node
     findings.saw("server.poll")
@@ -45,6 +45,7 @@ def test_the_arguments_are_the_ones_asked_for(api_server, inventory, findings):
     Judged on /proc/PID/cmdline of the api_server: model, --backend, --device, --tp, --server-port.
 
     Fix: start it with: {command}
+    Source: lmdeploy/cli/serve.py
     """
     running = api_server.arguments.value
     model = inventory.model
@@ -69,7 +70,7 @@ def test_every_device_has_one_worker(api_server, inventory, findings):
     Judged on Ray's worker processes of every node, and on npu-smi's process table where it names them.
 
     Fix: check NPU resources and {variable} on {node}
-    Source: lmdeploy _sort_workers; facts 2.3
+    Source: lmdeploy ray_executor.py _sort_workers
     """
     for node, found in api_server.workers:
         expected = len(inventory.model.node(node.node).device_ids)
@@ -95,6 +96,7 @@ def test_the_server_knows_the_rank_table(api_server, rank_table, inventory, find
     Judged on /proc/PID/environ of the api_server.
 
     Fix: export ASCEND_RANK_TABLE_FILE_PATH={expected} before lmdeploy serve
+    Source: lmdeploy #3260; ray_executor.py get_ascend_device_rank_mapping up to v0.14.0
     """
     if not rank_table.needed:
         findings.skip(f"no rank table is used: {rank_table.why}")
@@ -114,7 +116,7 @@ def test_hccl_if_ip_does_not_leak_to_the_workers(api_server, inventory, findings
     Judged on /proc/PID/environ of the api_server, by version.
 
     Fix: unset HCCL_IF_IP before lmdeploy serve (it belongs before ray start only); use HCCL_SOCKET_IFNAME
-    Source: facts 2.5, reproduced with 0.18.0
+    Source: lmdeploy/pytorch/envs.py from 0.15.0; reproduced with LMDeploy 0.18.0 and Ray 2.60
     """
     leak = versions.hccl_if_ip_leaks(api_server.version)
     if not leak.value:
@@ -134,6 +136,7 @@ def test_the_model_is_listed(api_server, inventory, findings):
     Judged on GET /v1/models.
 
     Fix: set server.served_name, or ask for {observed}
+    Source: lmdeploy/serve/openai/api_server.py (/v1/models)
     """
     answer = api_server.models.value
     head = inventory.model.head_node
@@ -152,7 +155,7 @@ def test_the_server_says_it_is_healthy(api_server, inventory, findings):
     Judged on GET /health, by version.
 
     Fix: read the server's log for the first error
-    Source: facts 3.2
+    Source: lmdeploy/serve/openai/api_server.py (/health) from 0.14.0
     """
     answer = api_server.health.value
     head = inventory.model.head_node
@@ -174,6 +177,7 @@ def test_the_log_is_free_of_hccl_errors(api_server, inventory, findings):
     Judged on the api_server's log: EI0001 to EJ0004.
 
     Fix: see the code's page in the CANN documentation; {observed}
+    Source: hicann/hccl docs/zh/user_guide/fault_diagnosis; CANN error codes EI0001 to EJ0004
     """
     findings.saw(f"{len(api_server.log.value.milestones)} milestones in the log")
     for error in api_server.hccl:

@@ -29,6 +29,7 @@ def test_completions_answers(generation, inventory, findings):
     Judged on POST /v1/completions with "Hakuna Matata": HTTP 200 and a text that is not empty.
 
     Fix: read the server's log; the engine may have died after it was ready
+    Source: dlinfer docs/ascend_multinodes.md 4.1; lmdeploy #3354
     """
     parsed = text_of(generation.completion, http.parse_completion, findings, inventory.model.head_node)
     if parsed:
@@ -42,6 +43,7 @@ def test_chat_answers(generation, inventory, findings):
     Judged on POST /v1/chat/completions: HTTP 200, role assistant, a text that is not empty.
 
     Fix: read the server's log; check the chat template in tokenizer_config.json
+    Source: lmdeploy/serve/openai/api_server.py (/v1/chat/completions)
     """
     text_of(generation.chat, http.parse_chat, findings, inventory.model.head_node)
 
@@ -53,6 +55,7 @@ def test_streaming_gives_the_same_answer(generation, inventory, findings):
     Judged on POST /v1/chat/completions with stream: true against the greedy answer without.
 
     Fix: look for an error object in the stream: {observed}
+    Source: OpenAI API reference (streaming ends with [DONE])
     """
     head = inventory.model.head_node
     whole = text_of(generation.chat, http.parse_chat, findings, head)
@@ -76,6 +79,7 @@ def test_pipeline_answers(generation, inventory, findings):
     Judged on the guide's own example, run on the head before the server took the devices.
 
     Fix: run it by hand in the container on the head; {observed}
+    Source: dlinfer docs/ascend_multinodes.md 4.2; lmdeploy #3712
     """
     if not inventory.model.server.pipeline:
         findings.skip("the inventory says server.pipeline: false")
@@ -94,6 +98,7 @@ def test_the_answer_is_not_garbage(generation, inventory, findings):
     Judged on the answers' text: replacement characters, a symbol soup, one token over and over.
 
     Fix: run the collective stage; compare the model files of the nodes; look for --eager-mode
+    Source: lmdeploy #3354, #3637
     """
     head = inventory.model.head_node
     for name, reading, parse in (
@@ -112,6 +117,7 @@ def test_greedy_answers_are_the_same_each_time(generation, inventory, findings):
     Judged on the same request twice, through both doors, with temperature 0.
 
     Fix: run the collective stage several times; check device health and ECC counters
+    Source: lmdeploy #3354
     """
     head = inventory.model.head_node
     for first, second, parse in (
@@ -130,7 +136,7 @@ def test_bad_input_gets_an_error(generation, inventory, findings):
     Judged on an unknown model (404), temperature 3 and broken JSON (400, or 422 before 0.16.0), and on /health after.
 
     Fix: read the server's log: {observed}
-    Source: facts 3.3
+    Source: lmdeploy/serve/openai (422 up to 0.15.0, 400 from 0.16.0); lmdeploy #3637
     """
     head = inventory.model.head_node
     refusal = versions.validation_error_status(generation.version)
@@ -154,7 +160,7 @@ def test_the_api_key_is_demanded(generation, inventory, findings):
     Judged on /v1/models without the key: 401.
 
     Fix: start the server with --api-keys
-    Source: facts 3.4
+    Source: lmdeploy 0.12.2 (authentication for every route)
     """
     if generation.without_key is None:
         findings.skip("the inventory names no API key")
@@ -170,6 +176,7 @@ def test_the_first_token_comes_soon(generation, inventory, findings):
     Judged on the stream against thresholds.time_to_first_token.
 
     Fix: compare with the last good run; look at latency in the mesh and at other load
+    Source: LMDeploy benchmark docs (first token latency)
     """
     limit = inventory.model.thresholds.time_to_first_token
     stream = http.parse_stream(generation.stream.value)
@@ -186,6 +193,7 @@ def test_tokens_come_fast_enough(generation, inventory, findings):
     Judged on completion tokens per second against thresholds.tokens_per_second (0: only recorded).
 
     Fix: compare with the last good run
+    Source: LMDeploy benchmark docs (token throughput)
     """
     answer = generation.completion.value
     tokens = http.parse_completion(answer).completion_tokens or 0
@@ -203,6 +211,7 @@ def test_the_answer_is_the_expected_one(generation, inventory, findings):
     Judged on server.expect (equals, contains) against the greedy completion.
 
     Fix: compare the model files of the nodes and the ranks' order; then mend server.expect if the model changed
+    Source: dlinfer docs/ascend_multinodes.md 4.1
     """
     expect = inventory.model.server.expect
     if not (expect.equals or expect.contains):
@@ -221,6 +230,7 @@ def test_the_usage_adds_up(generation, inventory, findings):
     Judged on prompt, completion and total tokens of the completion and the chat answer.
 
     Fix: check the tokenizer files of the model on the head
+    Source: OpenAI API reference (usage)
     """
     head = inventory.model.head_node
     for reading, parse in ((generation.completion, http.parse_completion), (generation.chat, http.parse_chat)):

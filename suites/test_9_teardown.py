@@ -16,6 +16,7 @@ def test_no_process_is_left(teardown, findings):
     Judged on processes with the run's label in their environment, on every node.
 
     Fix: on {node}: kill -9 {pids}
+    Source: dlinfer docs/ascend_multinodes.md 2.4; LlamaFactory #3839
     """
     attempted(teardown, findings)
     for node, found in teardown.processes:
@@ -31,6 +32,7 @@ def test_no_container_is_left(teardown, findings):
     Judged on containers with the run's label, on every node.
 
     Fix: on {node}: docker rm -f {names}
+    Source: cilium-cli #67
     """
     attempted(teardown, findings)
     if not teardown.containers.readings:
@@ -47,6 +49,7 @@ def test_no_file_is_left(teardown, findings):
     Judged on the files that the run wrote.
 
     Fix: on {node}: rm {observed}
+    Source: gpustack/runtime #27 (stale /etc/hccl_rootinfo.json)
     """
     attempted(teardown, findings)
     if not teardown.files.readings:
@@ -63,6 +66,7 @@ def test_the_devices_are_free_again(teardown, hosts, findings):
     Judged on npu-smi's process table after the teardown, against the one before.
 
     Fix: on {node}: npu-smi info; end pid {pid}, or reset the device
+    Source: verl #332
     """
     attempted(teardown, findings)
     for node, info in teardown.npu:
@@ -81,6 +85,7 @@ def test_the_lease_is_given_back(teardown, findings):
     Judged on the lease of every node.
 
     Fix: on {node}: rm -r /tmp/hakuna-lease
+    Source: teuthology #1653
     """
     attempted(teardown, findings)
     for node, lease in teardown.lease:
@@ -95,6 +100,7 @@ def test_no_node_was_restarted_meanwhile(teardown, hosts, findings):
     Judged on the boot id before and after.
 
     Fix: find out why {node} restarted (last -x; dmesg), then run again
+    Source: tt-metal 35914
     """
     attempted(teardown, findings)
     for node, now in teardown.boot_id:

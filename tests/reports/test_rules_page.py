@@ -1,10 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
+
+import pytest
 from report_samples import a_book, a_rule
 
 from hakuna.judgement.rules import RuleBook
-from hakuna.reports.rules_page import explain, listing, markdown
+from hakuna.judgement.stage import Stage
+from hakuna.reports.rules_page import explain, listing, markdown, proven_by
+from hakuna.simulator.catalogue import CATALOGUE, VARIANTS
+from hakuna.suites import load_rules
+
+#: Codes from here on are for sites, but for the teardown, whose own codes these are.
+SITE = 900
+OWN = [r for r in load_rules() if r.stage is Stage.TEARDOWN or int(r.code[3:]) < SITE]
+PAGE = markdown(load_rules())
+#: A thread (PROJECT #N), a file of a project's, a manual's page, a release.
+REAL = re.compile(r"#\d+|[\w/-]+\.(?:md|py|c|cc)\b|reference|docs|guide|ssh\(1\)|FaultDiag|tt-metal|\d\.\d+\.\d|:")
 
 
 def test_explain_says_why_how_and_what_to_do():
@@ -61,3 +74,26 @@ def test_markdown_has_a_section_for_every_rule():
     assert "&lt;TLS>" in text
     assert "`hccn_tool -i N -tls -g`" in text
     assert "\n\n\n" not in text
+
+
+@pytest.mark.parametrize("rule", OWN, ids=lambda r: r.code)
+def test_a_rule_says_why_how_what_to_do_on_what_it_rests_and_what_proves_it(rule):
+    for part in (rule.why, rule.judged, rule.fix, rule.source):
+        assert part.strip()
+    assert proven_by(rule)
+    page, whole = explain(rule), PAGE
+    assert f"Source: {rule.source.split()[0]}" in page
+    assert "Proven by the simulated faults: " in page
+    section = whole.split(f'<a id="{rule.code.lower()}"></a>')[1].split("<a id=")[0]
+    assert all(f"`{name}`" in section for name in proven_by(rule))
+    assert "- Source: " in section
+
+
+@pytest.mark.parametrize("what", [*OWN, *CATALOGUE.values(), *VARIANTS.values()], ids=lambda w: getattr(w, "code", "") or w.name)
+def test_a_source_is_one_that_a_reader_can_look_up(what):
+    assert REAL.search(what.source) or re.match(r"guide \d", what.source), what.source
+    assert not re.search(r"\b(?:facts|anchors|sample)\b", what.source), what.source
+
+
+def test_a_rule_without_a_fault_says_nothing_of_proof():
+    assert "Proven" not in explain(a_rule("NET950"))

@@ -25,7 +25,7 @@ class HealthStatus(enum.Enum):
     BAD = "bad"
 
 
-# Words: hicann/driver tool_ops.c. `Init` stands in Huawei's own sample of a good link without a detect IP (facts 6.2).
+# Words: hicann/driver tool_ops.c. `Init` stands in Huawei's own sample of a good link without a detect IP.
 _HEALTH = {
     "success": HealthStatus.SUCCESS,
     "init": HealthStatus.INCONCLUSIVE,

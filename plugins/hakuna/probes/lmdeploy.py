@@ -94,7 +94,7 @@ def pipeline(inventory: Inventory, env: Mapping[str, str], *, eager: bool) -> Co
 
 
 def _with_cluster(inventory: Inventory, env: Mapping[str, str]) -> dict[str, str]:
-    """Without RAY_ADDRESS LMDeploy may join another cluster of the machine, or start one of its own (facts 2.1)."""
+    """Without RAY_ADDRESS LMDeploy may join another cluster of the machine, or start one of its own."""
     return {"RAY_ADDRESS": head_address(inventory), **KEEP_ENVIRON, **env}
 
 

@@ -26,7 +26,7 @@ def tail(path: str, size: int, name: str = "server.log") -> Command:
     return Command(name, ("tail", "-c", str(size), path), output_limit=size + 65536, lane=name)
 
 
-# Order of a good start at log level INFO (facts 2.1, and the log of a real run). At WARNING only the last two show.
+# Order of a good start at log level INFO (ray_executor.py; a real run's log). At WARNING only the last two show.
 _MILESTONES = (
     "Build <ray> executor",
     "Init ray cluster",
@@ -73,7 +73,7 @@ _SILENT = re.compile(
     r"unrecognized arguments|\bnot available\.$|Address already in use|Address in use|Segmentation fault|Killed$|"
     r"[Oo]ut of memory|No space left on device",
 )
-#: What looks like trouble and is none: banners, notices, and searches for other hardware (facts; DeepLink-org/dlinfer).
+#: What looks like trouble and is none: banners, notices, and searches for other hardware (dlinfer).
 _HARMLESS = re.compile(
     r"ImportWarning|FutureWarning|UserWarning|DeprecationWarning|RuntimeWarning|Failed to (?:auto-)?detect \w+ type|"
     r"can be ignored|cannot be preloaded|turn off this error message|you can ignore|ErrorHandler|Free input ref failed|"

@@ -87,7 +87,7 @@ def _start(inventory: Inventory, node: Node, env: Mapping[str, str], *words: str
 
 
 def start_head(inventory: Inventory, node: Node, env: Mapping[str, str]) -> Command:
-    """Start the head (guide, 2.2), with its address named: on several networks Ray would choose one (facts D6)."""
+    """Start the head (guide, 2.2), with its address named: on several networks Ray would choose one."""
     return _start(inventory, node, env, "--head", f"--port={inventory.ray.port}")
 
 

@@ -38,7 +38,7 @@ done
 echo which-end
 """
 
-# Places: facts 5.6 (install info, version.cfg) and the new cann-* folders of CANN 8.5.
+# Places: those of CANN 8.3 (install info, version.cfg) and the new cann-* folders of CANN 8.5.
 CANN = r"""
 A=/usr/local/Ascend
 for f in \

@@ -8,6 +8,7 @@ import textwrap
 from hakuna.judgement.rules import Rule, RuleBook
 from hakuna.judgement.stage import Stage
 from hakuna.reports.text import lines, plural
+from hakuna.simulator.catalogue import CATALOGUE, VARIANTS
 
 _WIDTH = 100
 
@@ -20,13 +21,23 @@ def explain(rule: Rule) -> str:
     page += [*_folded(rule.judged), "", "Fix", *(f"  {text}" for text in lines(rule.fix)), ""]
     if rule.needs:
         page += _folded(f"Blocked by a failure at the same place of: {', '.join(rule.needs)}")
+    if rule.rests_on:
+        page += _folded(f"Blocked by a failure anywhere of: {', '.join(rule.rests_on)}")
     if rule.gates and rule.stage is not Stage.TEARDOWN:
         page += ["A failure keeps later stages from being brought up."]
     if rule.guide:
         page += [f"Guide: section {rule.guide}"]
     if rule.source:
         page += _folded(f"Source: {rule.source}")
+    proof = proven_by(rule)
+    if proof:
+        page += _folded(f"Proven by the simulated faults: {', '.join(proof)}")
     return "\n".join(page).rstrip()
+
+
+def proven_by(rule: Rule) -> list[str]:
+    """The faults of the simulator's catalogue that trip a rule; a site's own rules have none."""
+    return [kind.name for kind in (*CATALOGUE.values(), *VARIANTS.values()) if kind.rule == rule.code]
 
 
 def listing(book: RuleBook) -> str:
@@ -46,6 +57,7 @@ def markdown(book: RuleBook) -> str:
         "# Rules",
         "",
         "Generated from the docstrings of the suites: change it there. `hakuna explain RULE` shows the same text.",
+        "Every rule says why it exists, how it is judged, what to do, on what it rests, and which simulated faults prove it.",
         "",
     ]
     for stage, rules in _by_stage(book):
@@ -63,10 +75,15 @@ def _section(rule: Rule) -> list[str]:
     section += ["```text", *(text.replace("```", "'''") for text in lines(rule.fix)), "```", ""]
     if rule.needs:
         section += [f"- Needs: {', '.join(f'[{n}](#{n.lower()})' for n in rule.needs)}"]
+    if rule.rests_on:
+        section += [f"- Rests on: {', '.join(f'[{n}](#{n.lower()})' for n in rule.rests_on)}"]
     if rule.guide:
         section += [f"- Guide: section {rule.guide}"]
     if rule.source:
         section += [f"- Source: {_prose(rule.source)}"]
+    proof = proven_by(rule)
+    if proof:
+        section += [f"- Proven by: {', '.join(f'`{name}`' for name in proof)} ([faults](faults.md))"]
     section += [f"- Check: `{path.parent.name}/{path.name}`, `{rule.function.__name__}`"]
     # A stable anchor: that of the heading would change with the title.
     section.insert(1, f'<a id="{rule.code.lower()}"></a>\n')

@@ -23,7 +23,7 @@ FAULTS = (
         "the node has another host key than known_hosts",
         "HST102",
         "all about the node; every later stage",
-        source="facts ssh: known_hosts",
+        source="OpenSSH ssh(1), VERIFYING HOST KEYS",
     ),
     FaultKind(
         "login-refused",
@@ -31,7 +31,7 @@ FAULTS = (
         "the node refuses every credential",
         "HST103",
         "all about the node; every later stage",
-        source="facts ssh: authentication",
+        source="OpenSSH ssh(1), AUTHENTICATION",
     ),
     FaultKind(
         "connection-cut",
@@ -72,9 +72,9 @@ FAULTS = (
         "the card fell off the bus",
         "HST114",
         "HST115, HST116, NET207; every later stage",
-        "faultdiag: Invalid card id",
+        "Ascend FaultDiag (Invalid card id)",
     ),
-    FaultKind("npu-unhealthy", _D, "npu-smi says Health: Alarm", "HST115", _GATE, "faultdiag A4025021"),
+    FaultKind("npu-unhealthy", _D, "npu-smi says Health: Alarm", "HST115", _GATE, "Ascend FaultDiag (alarm A4025021)"),
     FaultKind(
         "firmware-unfit",
         _D,
@@ -85,7 +85,14 @@ FAULTS = (
     ),
     FaultKind("device-node-missing", _D, "/dev/davinciN is absent", "HST117", _GATE, "guide 1"),
     FaultKind("clock-skew", _N, "the clock is 30 s ahead", "HST118", source="tt-metal 35914"),
-    FaultKind("low-disk", _N, "1 GiB is left on /", "HST119", _GATE, source="guide 1; anchors 1.5 (disk full)"),
+    FaultKind(
+        "low-disk",
+        _N,
+        "1 GiB is left on /",
+        "HST119",
+        _GATE,
+        source="guide 1; Ascend FaultDiag (No space left on device)",
+    ),
     FaultKind(
         "engine-down",
         _N,
@@ -144,9 +151,11 @@ FAULTS = (
         "HCCL's ports are inside the ephemeral range",
         "HST127",
         verdict="WARN",
-        source="hicann/hccl HCCL_IF_BASE_PORT",
+        source="hicann/hccl docs/zh/user_guide/hccl_env/HCCL_IF_BASE_PORT.md",
     ),
-    FaultKind("low-nofile", _N, "1024 open files", "HST128", verdict="WARN", source="faultdiag 004/005"),
+    FaultKind(
+        "low-nofile", _N, "1024 open files", "HST128", verdict="WARN", source="Ascend FaultDiag AISW_CANN_HCCL_004, 005"
+    ),
     FaultKind("image-missing", _N, "the image was never pulled", "HST121", _GATE, "guide 0, 1"),
     FaultKind(
         "config-differs",
@@ -172,7 +181,7 @@ FAULTS = (
         "an old service listens on the server's port",
         "HST107",
         _GATE,
-        "anchors 1.5 (port 23333)",
+        "vllm-ascend #1955",
     ),
     FaultKind(
         "leftover-process",
@@ -180,7 +189,7 @@ FAULTS = (
         "a process of another run is still there, without a container",
         "HST106",
         "HST107, HST108; every later stage",
-        "vllm-ascend run.sh (kill idiom)",
+        "vllm-ascend docs (run.sh: pgrep python3, kill -9)",
     ),
     FaultKind("control-node-missing", _N, "/dev/hisi_hdc is absent", "HST117", _GATE, "guide 1"),
     FaultKind("short-backlog", _N, "net.core.somaxconn is 128", "HST128", "", "hccl_test guide", verdict="WARN"),

@@ -31,7 +31,7 @@ FAULTS = (
         "the device has an IPv6 address where the others have IPv4 (or the reverse)",
         "NET203",
         _GATE,
-        "hicann/hccl EI0001",
+        "hicann/hccl cluster_info_verify_fail.md (device ip family, EI0001)",
     ),
     FaultKind("tls-differs", _D, "the TLS switch is 1; nothing else changes", "NET204", _GATE, "guide 5.2"),
     FaultKind(
@@ -52,7 +52,7 @@ FAULTS = (
         _GATE,
         verdict="ERROR",
         also=("NET213",),
-        source="anchors 6: hang-injecting transport",
+        source="SuperBench #288; ROCm/cvs #269 (timeouts)",
     ),
     FaultKind(
         "stale-hccn-conf", _D, "address_N in /etc/hccn.conf is not the live one", "NET205", _GATE, "vllm-ascend #16847"
@@ -74,7 +74,12 @@ FAULTS = (
         source="vllm-ascend #9447",
     ),
     FaultKind(
-        "net-health-bad", _D, "net_health says Receive timeout although the link is up", "NET208", _GATE, "faultdiag"
+        "net-health-bad",
+        _D,
+        "net_health says Receive timeout although the link is up",
+        "NET208",
+        _GATE,
+        "Ascend FaultDiag (net_health)",
     ),
     FaultKind(
         "link-flaps",
@@ -82,11 +87,16 @@ FAULTS = (
         "the link went down 5 times since the device started",
         "NET209",
         "",
-        "faultdiag link_stat",
+        "Ascend FaultDiag (link_stat)",
         verdict="WARN",
     ),
     FaultKind(
-        "gateway-missing", _D, "no gateway is set, with devices in several subnets", "NET210", _GATE, source="facts 6.2"
+        "gateway-missing",
+        _D,
+        "no gateway is set, with devices in several subnets",
+        "NET210",
+        _GATE,
+        source="hccn_tool reference (-gateway -g)",
     ),
     FaultKind(
         "lldp-silent",
@@ -128,7 +138,7 @@ FAULTS = (
         "hccn_tool -ping from the one device to the other never ends",
         "NET220",
         _GATE,
-        "anchors 6: hang-injecting transport",
+        "SuperBench #288; ROCm/cvs #269 (timeouts)",
         verdict="ERROR",
         also=("NET221", "NET222"),
     ),

@@ -21,7 +21,12 @@ FAULTS = (
         "worker-missing", _N, "ray start says that it started, but the node never joins", "RAY503", _GATE, "guide 2.4"
     ),
     FaultKind(
-        "npu-resource-zero", _N, "the node joins without an NPU resource", "RAY504", _GATE, "dlinfer NPU resource patch"
+        "npu-resource-zero",
+        _N,
+        "the node joins without an NPU resource",
+        "RAY504",
+        _GATE,
+        "dlinfer docs/ascend_ray_npu_resource_patch.md",
     ),
     FaultKind(
         "stale-ray",
@@ -96,14 +101,22 @@ FAULTS = (
         verdict="WARN",
         shows=Shows.CLUSTER,
     ),
-    FaultKind("raylet-nofile", _N, "the raylet may open 1024 files", "RAY509", "", "facts F39", verdict="WARN"),
+    FaultKind(
+        "raylet-nofile",
+        _N,
+        "the raylet may open 1024 files",
+        "RAY509",
+        "",
+        "Ascend FaultDiag AISW_CANN_HCCL_004",
+        verdict="WARN",
+    ),
     FaultKind(
         "collective-wrong-sum",
         Scope.CLUSTER,
         "one rank's sum is wrong",
         "COL601",
         "COL602, COL603; every later stage",
-        "anchors 1.5 (garbage tokens)",
+        "lmdeploy #3354, #3637",
         shows=Shows.CLUSTER,
     ),
     FaultKind(
@@ -112,7 +125,7 @@ FAULTS = (
         "the all-reduce ends in EI0006",
         "COL601",
         "COL602, COL603; every later stage",
-        "vllm-ascend #9447; hccl_log ei0006",
+        "vllm-ascend #9447, #5461 (EI0006)",
         shows=Shows.CLUSTER,
     ),
     FaultKind(
@@ -121,7 +134,7 @@ FAULTS = (
         "the device's rank runs on its neighbour",
         "COL602",
         _GATE,
-        "facts 2.3 (_sort_workers_by_ip)",
+        "lmdeploy ray_executor.py _sort_workers_by_ip",
         shows=Shows.NEIGHBOUR_TOO,
     ),
     FaultKind(
@@ -130,7 +143,7 @@ FAULTS = (
         "the all-reduce runs at a hundredth of its speed",
         "COL603",
         "",
-        "awesome-ascend-skills hccl-test (48.59 GB/s)",
+        "hccl_test guide (alg_bandwidth)",
         shows=Shows.CLUSTER,
         settings={"thresholds.allreduce_gbps": 50.0},
     ),

@@ -15,7 +15,7 @@ FAULTS = (
         "the guide's own example lies at the table's path",
         "NET230",
         "",
-        "guide 3 (server_id node_0); mindie_placeholder_server_id sample",
+        "guide 3 (server_id node_0)",
         verdict="WARN",
     ),
     FaultKind(
@@ -72,7 +72,7 @@ FAULTS = (
         "a site's script forgets the node",
         "RNK401",
         "RNK407; every later stage",
-        "hccl_log: path is not a valid real path",
+        "hicann/hccl rank_table_load_fail.md (is not a valid real path)",
     ),
     FaultKind(
         "server-count-wrong",
@@ -80,7 +80,7 @@ FAULTS = (
         "a site's script writes server_count 3",
         "RNK404",
         _GATE,
-        "EI0014",
+        "hicann/hccl rank_table_load_fail.md (EI0014)",
         shows=Shows.CLUSTER,
     ),
     FaultKind(
@@ -107,7 +107,7 @@ FAULTS = (
         "the table's status is initializing",
         "RNK408",
         _GATE,
-        "mindie_global_initializing sample",
+        "MindIE global rank table (status initializing); hicann/hccl rank_table_config_a2.md",
         shows=Shows.CLUSTER,
     ),
     FaultKind(
@@ -116,7 +116,7 @@ FAULTS = (
         "the table has the format of another chip",
         "RNK408",
         _GATE,
-        "EI0014",
+        "hicann/hccl rank_table_load_fail.md (EI0014)",
         shows=Shows.CLUSTER,
     ),
     FaultKind(
@@ -125,7 +125,7 @@ FAULTS = (
         "the table breaks off in the middle",
         "RNK408",
         "every other check of the table; every later stage",
-        "truncated_brace sample",
+        "hicann/hccl rank_table_load_fail.md (load file to json fail, EI0004)",
         shows=Shows.CLUSTER,
     ),
     FaultKind(
