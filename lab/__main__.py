@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from lab import build, faults
 from lab.machine import LabError
-from lab.plan import MAX_DEVICES, MAX_NODES, Plan
+from lab.plan import ENGINES, MAX_DEVICES, MAX_NODES, Plan
 
 
 def _count(most: int) -> Callable[[str], int]:
@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--nodes", type=_count(MAX_NODES), default=2)
     up.add_argument("--devices", type=_count(MAX_DEVICES), default=8)
     up.add_argument("--bare", action="store_true", help="networks and sshd only: no container engine, no Ray")
+    up.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what runs the containers")
     commands.add_parser("down", help="take the lab down; nothing of it is left")
     fault = commands.add_parser("fault", help="break something for real: NAME[@PLACE], clear, or list")
     fault.add_argument("what", nargs="+", metavar="NAME[@PLACE]")
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a half-built lab is taken down
     try:
         if options.command == "up":
-            build.up(Plan(options.nodes, options.devices, options.bare), say)
+            build.up(Plan(options.nodes, options.devices, options.bare, options.engine), say)
         elif options.command == "down":
             build.down(say)
         else:

@@ -66,7 +66,7 @@ def up(plan: Plan, say: Say) -> Lab:
         say("the lab is up already")
         return there
     needs.require_root()
-    needs.install(say)
+    needs.install(plan, say)
     down(say)
     try:
         return _build(plan, say)
@@ -105,7 +105,7 @@ def _daemons(plan: Plan, name: str, init: Process) -> None:
     host.start_sshd(init)
     host.start_chips(name, init)
     if not plan.bare:
-        engine.start(name, init)
+        engine.start(plan, name, init)
 
 
 def _keys(plan: Plan) -> None:

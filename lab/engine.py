@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hosts' container engine: a dockerd each, and what the lab's containers are made of."""
+"""The hosts' container engine: a dockerd each, or podman, and what the lab's containers are made of."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import host, image
+from lab import host, image, podman
 from lab.machine import Process, run
-from lab.plan import CACHE, CGROUP, IN_HOST
+from lab.plan import CACHE, CGROUP, IN_HOST, Plan
 
 VENV = CACHE / "venv"
 REQUIREMENTS = ("ray>=2.40,<3", "numpy")
 RUNTIME = f"{IN_HOST}/oci-runtime"
+ARCHIVE = str(CACHE / "image.tar")
 LOG = "/var/log/dockerd.log"
 
 
@@ -29,13 +30,21 @@ def prepare(say: Callable[[str], None]) -> None:
     image.build(VENV)
 
 
-def start(name: str, init: Process) -> None:
-    """Start the host's dockerd and give it the image."""
+def start(plan: Plan, name: str, init: Process) -> None:
+    """Start the host's engine and give it the image."""
     wrapper = Path(__file__).with_name("oci_runtime.py")
     host.put(init, RUNTIME, wrapper.read_bytes())
+    host.put(init, f"{IN_HOST}/cgroup", f"/{CGROUP}/{name}".encode())
     run(init.inside("chmod", "755", RUNTIME))
+    if plan.engine == "podman":
+        podman.start(init, ARCHIVE)
+    else:
+        _dockerd(name, init)
+
+
+def _dockerd(name: str, init: Process) -> None:
     words = ["dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=overlay2"]
     words += [f"--add-runtime=lab={RUNTIME}", "--default-runtime=lab", f"--cgroup-parent=/{CGROUP}/{name}"]
     host.spawn(init, words, LOG)
     host.await_file(init, "/run/docker.sock", LOG)
-    run(init.inside("docker", "load", "-q", "-i", str(CACHE / "image.tar")))
+    run(init.inside("docker", "load", "-q", "-i", ARCHIVE))

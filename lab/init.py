@@ -45,6 +45,8 @@ def device_files(folder: Path, devices: int) -> None:
 
 #: A host's own, empty at its start.
 _OWN = ("run", "tmp")
+#: Docker's and podman's own layers below /var/lib; they cannot lie on an overlay.
+_STORES = ("docker", "containers")
 
 
 def build(folder: Path, devices: int, seen: list[Path]) -> Path:
@@ -55,7 +57,7 @@ def build(folder: Path, devices: int, seen: list[Path]) -> Path:
     space = folder / "space"
     mount("tmpfs", space, "mode=755,size=16g")
     root = space / "root"
-    for name in ("upper", "work", "docker"):
+    for name in ("upper", "work", *_STORES):
         (space / name).mkdir()
     mount("overlay", root, f"lowerdir=/,upperdir={space}/upper,workdir={space}/work")
     mount("proc", root / "proc")
@@ -75,9 +77,9 @@ def build(folder: Path, devices: int, seen: list[Path]) -> Path:
             place.mkdir(parents=True, exist_ok=True)
             subprocess.run(["mount", "--rbind", str(path), str(place)], check=True)
             subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], check=True)
-    # Docker's own layers cannot lie on an overlay.
-    (root / "var/lib/docker").mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "--bind", str(space / "docker"), str(root / "var/lib/docker")], check=True)
+    for name in _STORES:
+        (root / "var/lib" / name).mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "--bind", str(space / name), str(root / "var/lib" / name)], check=True)
     return root
 
 

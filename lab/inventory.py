@@ -28,10 +28,11 @@ def text(plan: Plan) -> str:
         for host in plan.hosts
     ]
     venv = str(CACHE / "venv")
+    containers = {"engine": plan.engine, "mounts": [f"{venv}:{venv}:ro", "/models:/models"]}
     document = {
         "cluster": "lab-with-stand-in-chip-and-lmdeploy",  # stands beside every verdict: the rest is real
         "nodes": nodes,
-        "container": {"engine": "none"} if plan.bare else {"mounts": [f"{venv}:{venv}:ro", "/models:/models"]},
+        "container": {"engine": "none"} if plan.bare else containers,
         # Ray's own store takes a third of the machine's memory on every host otherwise.
         "ray": {"npu_resource": True, "object_store_memory": 100_000_000},
         "server": {"model_path": MODEL},

@@ -15,6 +15,9 @@ import resource
 import sys
 
 RUNC = "/usr/sbin/runc" if os.access("/usr/sbin/runc", os.X_OK) else "/usr/bin/runc"
+#: Where the lab writes which control group its containers belong to, and where podman puts them by itself.
+GROUP = "/etc/hakuna-lab/cgroup"
+PODMANS = "/libpod_parent/"
 NAMES = [
     "CHOWN",
     "DAC_OVERRIDE",
@@ -85,10 +88,25 @@ def mend(process: dict[str, object], caps: set[str]) -> None:
         process["oomScoreAdj"] = max(0, adjust)
 
 
+def move(data: dict[str, object]) -> None:
+    """Podman puts its containers into a group of its own, which outlives a lab: put them into the lab's."""
+    try:
+        with open(GROUP, encoding="utf-8") as file:  # noqa: PTH123  # see above
+            group = file.read().strip()
+    except FileNotFoundError:
+        return
+    linux = data.get("linux")
+    path = linux.get("cgroupsPath") if isinstance(linux, dict) else None
+    if isinstance(linux, dict) and isinstance(path, str) and path.startswith(PODMANS):
+        linux["cgroupsPath"] = f"{group}/{path.removeprefix(PODMANS)}"
+
+
 def mend_file(path: str, *, bundle: bool) -> None:
     with open(path, encoding="utf-8") as file:  # noqa: PTH123  # see above
         data = json.load(file)
     mend(data.get("process") or {} if bundle else data, present())
+    if bundle:
+        move(data)
     with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123  # see above
         json.dump(data, file)
 

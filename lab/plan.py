@@ -31,6 +31,7 @@ MARK = f"HAKUNA_LAB={FOLDER}"
 IN_HOST = "/etc/hakuna-lab"
 CONTROL_DEVICES = ("davinci_manager", "devmm_svm", "hisi_hdc")
 MODEL = "/models/model"
+ENGINES = ("docker", "podman")
 MAX_NODES = 16
 MAX_DEVICES = 16
 
@@ -39,12 +40,13 @@ MAX_DEVICES = 16
 class Plan:
     """A lab of ``nodes`` hosts with ``devices`` NPUs each.
 
-    ``bare`` leaves out container engine and Ray: networks and sshd only.
+    ``bare`` leaves out container engine and Ray: networks and sshd only. ``engine`` is docker or podman.
     """
 
     nodes: int = 2
     devices: int = 8
     bare: bool = False
+    engine: str = "docker"
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -32,7 +32,8 @@ def lab(request):
     if build.find() is not None:
         pytest.skip("a lab is up already; it is somebody's: python -m lab down")
     plan = request.module.PLAN
-    words = ["up", "--nodes", str(plan.nodes), "--devices", str(plan.devices), *(["--bare"] if plan.bare else [])]
+    words = ["up", "--nodes", str(plan.nodes), "--devices", str(plan.devices), "--engine", plan.engine]
+    words += ["--bare"] if plan.bare else []
     command(*words)
     yield build.find()
     command("down")

@@ -38,6 +38,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY / "plugins")}
 
 
+def newest(reports: Path) -> Path:
+    """The folder of the last run that wrote its findings."""
+    return max((p.parent for p in reports.glob("*/findings.json")), key=lambda p: p.name)
+
+
 def run(reports: Path, *more: str) -> Told:
     """One whole run, to its end."""
     before = set(reports.glob("*/"))

@@ -27,16 +27,16 @@ def test_no_two_things_of_the_largest_lab_share_an_address():
     assert len(set(hosts + devices)) == 16 + 16 * 16
 
 
-@pytest.mark.parametrize("bare", [True, False])
-def test_the_inventory_that_is_written_can_be_loaded(tmp_path, monkeypatch, bare):
+@pytest.mark.parametrize(("bare", "engine"), [(True, "docker"), (False, "docker"), (False, "podman")])
+def test_the_inventory_that_is_written_can_be_loaded(tmp_path, monkeypatch, bare, engine):
     for name in ("key", "known_hosts"):
         (tmp_path / name).write_text("")
     monkeypatch.setattr(inventory, "FOLDER", tmp_path)
     path = tmp_path / "lab.yaml"
-    path.write_text(inventory.text(Plan(nodes=3, devices=4, bare=bare)))
+    path.write_text(inventory.text(Plan(nodes=3, devices=4, bare=bare, engine=engine)))
     loaded = load(path).inventory
     assert loaded.world_size == 12
-    assert (loaded.container.engine.value == "none") is bare
+    assert loaded.container.engine.value == ("none" if bare else engine)
 
 
 def test_without_root_it_refuses_in_words(monkeypatch, capsys):
@@ -50,7 +50,35 @@ def test_only_missing_packages_are_asked_for(tmp_path, monkeypatch):
     listed = tmp_path / "packages.txt"
     listed.write_text("# what\nsh dash\nno-such-program-here some-package\n/no/such/file other-package\n")
     monkeypatch.setattr(needs, "PACKAGES", listed)
-    assert needs.missing() == ["other-package", "some-package"]
+    assert needs.missing(Plan()) == ["other-package", "some-package"]
+
+
+def test_each_engine_asks_for_its_own_packages(tmp_path, monkeypatch):
+    listed = tmp_path / "packages.txt"
+    listed.write_text("no-such-a for-all\nno-such-b for-docker docker\nno-such-c for-podman podman\n")
+    monkeypatch.setattr(needs, "PACKAGES", listed)
+    assert needs.missing(Plan()) == ["for-all", "for-docker"]
+    assert needs.missing(Plan(engine="podman")) == ["for-all", "for-podman"]
+    assert needs.missing(Plan(bare=True)) == ["for-all"]
+
+
+def test_of_several_packages_the_one_of_the_release_is_taken(monkeypatch):
+    monkeypatch.setattr(needs, "run", lambda words, **_: "Package: x" if words[-1] == "new" else "")
+    assert needs._of_release(["older", "new"]) == "new"
+    assert needs._of_release(["older", "oldest"]) == "oldest"
+
+
+def test_podmans_containers_go_into_the_labs_control_group(tmp_path, monkeypatch):
+    monkeypatch.setattr(oci_runtime, "GROUP", str(tmp_path / "cgroup"))
+    bundle = {"linux": {"cgroupsPath": "/libpod_parent/libpod-0123"}}
+    oci_runtime.move(bundle)
+    assert bundle["linux"]["cgroupsPath"] == "/libpod_parent/libpod-0123"
+    (tmp_path / "cgroup").write_text("/hakuna-lab/lab-a\n")
+    oci_runtime.move(bundle)
+    assert bundle["linux"]["cgroupsPath"] == "/hakuna-lab/lab-a/libpod-0123"
+    docker = {"linux": {"cgroupsPath": "/hakuna-lab/lab-a/0123"}}
+    oci_runtime.move(docker)
+    assert docker["linux"]["cgroupsPath"] == "/hakuna-lab/lab-a/0123"
 
 
 @pytest.mark.parametrize("text", ["lab-z", "lab-a/7", "lab-a/x", "lab-a/0>lab-q/1"])

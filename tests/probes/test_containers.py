@@ -155,6 +155,33 @@ def test_inspect_of_podman():
     assert (info.running, info.image_id, info.entrypoint, info.mounts) == (False, f"sha256:{HEX}", "/bin/bash", ())
 
 
+def test_a_real_podman_lists_no_devices_of_a_privileged_container():
+    """What podman 4.3.1 said of the guide's run on a lab host; its devices are in the command line that it keeps."""
+    info = containers.parse_inspect((SAMPLES / "podman-4.3.1-inspect.json").read_text())
+    assert info.privileged
+    assert info.devices == ("/dev/davinci0", "/dev/davinci_manager")
+    assert info.npus == (0,)
+    assert (info.network_mode, info.shm_bytes, info.entrypoint) == ("host", 500 * 2**30, "/bin/bash")
+    assert info.mounts == ("/usr/local/sbin:/usr/local/sbin", "/lib/modules:/lib/modules")
+    (row,) = containers.parse_ps((SAMPLES / "podman-4.3.1-ps.json").read_text())
+    assert (row.id, row.state, row.labels) == (info.id, "running", {"hakuna.run": "1"})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("Error: statfs /tmp/hakuna: no such file or directory", "statfs"),
+        ("Error: stat /dev/davinci99: no such file or directory", "davinci99"),
+        ('Error: creating container storage: the container name "x" is already in use by 8da7.', "already in use"),
+    ],
+)
+def test_what_a_real_podman_refuses_is_told(words, message):
+    said = 'time="2026-11-24T19:02:23Z" level=warning msg="The input device is not a TTY. The --tty and --interactive"'
+    started = containers.parse_run(f"{said}\n{words}\n")
+    assert not started.ok
+    assert message in started.message
+
+
 @pytest.mark.parametrize("text", ["[]\nError: No such object: hakuna", "[]", "", "{}", "[{}, {}]"])
 def test_no_container_is_no_fact(text):
     with pytest.raises(UnparsedError):

@@ -304,6 +304,22 @@ def test_remove_takes_files_and_empty_folders_only(sh: Sh, tmp_path: Path):
     assert (tmp_path / "full" / "kept").exists()
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_own_folder_goes_with_the_last_file_in_it(tmp_path: Path, shared: bool):
+    own = tmp_path / "own"
+    own.mkdir()
+    files = [own / "table.json", *([own / "neighbour"] if shared else [])]
+    for file in files:
+        file.touch()
+    text = scripts.TEXTS["remove"].replace(table_file.OWN_FOLDER, str(own))
+    words = ["sh", "-c", text, "hakuna-remove", str(own), str(own / "table.json")]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    answer = table_file.parse_remove(said)
+    assert answer.left == ()
+    assert (str(own) in answer.removed) is not shared
+    assert own.exists() is shared
+
+
 @pytest.mark.parametrize(
     "parse",
     [

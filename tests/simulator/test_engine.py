@@ -187,10 +187,25 @@ def test_a_daemon_that_is_down(cluster):
     assert do(node, "docker version --format {{json .}}")[1].startswith('{"Client"')
 
 
+def test_podman_makes_no_folder_for_a_mount_and_lists_no_device_of_a_privileged_container(cluster):
+    node = cluster(container={"engine": "podman"})["node-b"]
+    run = "podman run -d --name hakuna --privileged=true --device=/dev/davinci3 -v /tmp/hakuna:/tmp/hakuna image:1"
+    assert do(node, run)[2] == "Error: statfs /tmp/hakuna: no such file or directory\n"
+    do(node, "podman rm -f hakuna")
+    do(node, "mkdir -p /tmp/hakuna")
+    assert do(node, run)[0] == 0
+    document = json.loads(do(node, "podman inspect hakuna")[1])[0]
+    assert document["HostConfig"]["Devices"] == []
+    assert document["Config"]["CreateCommand"] == run.split()
+
+
 def test_podman_and_nerdctl_speak_their_own_way(cluster):
     podman = cluster(container={"engine": "podman"})["node-b"]
     do(podman, "podman run -d --name hakuna --label hakuna.run=r1 image:1")
-    assert json.loads(do(podman, "podman ps -a --format {{json .}}")[1])["Labels"] == {"hakuna.run": "r1"}
+    assert json.loads(do(podman, "podman ps -a --format {{json .}}")[1])[0]["Labels"] == {"hakuna.run": "r1"}
+    assert "that name is already in use" in do(podman, "podman run -d --name hakuna image:1")[2]
+    for command in ("podman inspect nothing", "podman image inspect x:1", "podman exec nothing ls"):
+        assert do(podman, command)[2].startswith("Error: ")
     assert "Server" not in json.loads(do(podman, "podman version --format {{json .}}")[1])
     nerdctl = cluster(container={"engine": "nerdctl"})["node-b"]
     assert json.loads(do(nerdctl, "nerdctl version --format {{json .}}")[1])["Server"]["Components"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import posixpath
 import re
@@ -264,12 +265,25 @@ def parse_inspect(text: str) -> ContainerInfo:
         privileged=bool(host.get("Privileged")),
         network_mode=str(host.get("NetworkMode") or ""),
         shm_bytes=int(shm) if shm is not None else None,
-        devices=tuple(str(d.get("PathInContainer") or d.get("PathOnHost")) for d in host.get("Devices") or ()),
+        devices=_inspected_devices(host.get("Devices") or (), config.get("CreateCommand") or ()),
         mounts=_inspected_mounts(data.get("Mounts") or (), host.get("Binds") or ()),
         entrypoint=entrypoint if isinstance(entrypoint, str) else " ".join(map(str, entrypoint)),
         env=tuple(str(e).partition("=")[0] for e in config.get("Env") or ()),
         runtime=str(host.get("Runtime") or ""),
     )
+
+
+def _inspected_devices(listed: Any, words: Any) -> tuple[str, ...]:
+    """The devices that were handed in. Podman lists none of a privileged container, but keeps the command line."""
+    if listed:
+        return tuple(str(d.get("PathInContainer") or d.get("PathOnHost")) for d in listed)
+    asked: list[str] = []
+    for before, word in itertools.pairwise(("", *map(str, words))):
+        if word.startswith("--device="):
+            asked.append(word.partition("=")[2])
+        elif before == "--device":
+            asked.append(word)
+    return tuple(plain_mount(device).partition(":")[2] for device in asked)  # SOURCE[:TARGET[:RIGHTS]]
 
 
 def _inspected_mounts(mounts: Any, binds: Any) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ __all__ = [
     "ImageInfo",
     "Started",
     "asked_mounts",
+    "folders",
     "image",
     "inside",
     "inspect",
@@ -57,17 +58,24 @@ def _mounts(inventory: Inventory) -> tuple[str, ...]:
     container = inventory.container
     wanted = [*container.guide_mounts, *container.mounts]
     covered = [posixpath.normpath(m.split(":")[1] if ":" in m else m) for m in wanted]
-    folders = (
-        inventory.server.model_path,
-        posixpath.dirname(inventory.rank_table.path),
-        posixpath.dirname(inventory.server.log),
-    )
-    for folder in map(posixpath.normpath, folders):
+    for folder in (posixpath.normpath(inventory.server.model_path), *_own_folders(inventory)):
         if folder == "/" or any(folder == c or folder.startswith(f"{c.rstrip('/')}/") for c in covered):
             continue
         wanted.append(f"{folder}:{folder}")
         covered.append(folder)
     return tuple(wanted)
+
+
+def _own_folders(inventory: Inventory) -> tuple[str, ...]:
+    """The folders of the host that Hakuna itself writes to."""
+    files = (inventory.rank_table.path, inventory.server.log)
+    return tuple(dict.fromkeys(posixpath.normpath(posixpath.dirname(f)) for f in files))
+
+
+def folders(inventory: Inventory) -> Command:
+    """Make Hakuna's own folders on the host before they are mounted: docker would do so itself, podman refuses."""
+    argv = ("mkdir", "-p", *_own_folders(inventory))
+    return Command("container.folders", argv, lane="engine", mutates=True, sudo=True)
 
 
 def asked_mounts(inventory: Inventory) -> tuple[str, ...]:

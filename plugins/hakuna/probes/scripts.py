@@ -263,9 +263,12 @@ done
 echo kill-end
 """
 
+# Hakuna's own folder goes when nothing is left in it, and stays for whoever else has files there.
 REMOVE = r"""
+o=/tmp/hakuna; w=absent
 for f; do
-  if [ -L "$f" ] || [ -f "$f" ] || [ -p "$f" ]; then
+  if [ "$f" = "$o" ]; then continue
+  elif [ -L "$f" ] || [ -f "$f" ] || [ -p "$f" ]; then
     if rm -f "$f" 2>/dev/null; then echo "removed $f"; else echo "left $f"; fi
   elif [ -d "$f" ]; then
     if rmdir "$f" 2>/dev/null; then echo "removed $f"; else echo "left $f"; fi
@@ -273,6 +276,10 @@ for f; do
   else echo "absent $f"
   fi
 done
+case " $* " in *" $o "*|*" $o/"*)
+  if rmdir "$o" 2>/dev/null; then w=removed; fi
+esac
+for f; do if [ "$f" = "$o" ]; then echo "$w $f"; fi; done
 echo remove-end
 """
 

@@ -12,6 +12,9 @@ from hakuna.probes.reading import UnparsedError
 from hakuna.probes.scripts import script
 from hakuna.probes.texts import lines, shown, unknown
 
+#: Where a node keeps what Hakuna puts there, unless the inventory names another place.
+OWN_FOLDER = "/tmp/hakuna"  # noqa: S108  # the inventory's default, and known to the script
+
 
 @dataclass(frozen=True)
 class Written:
@@ -44,7 +47,7 @@ def digest(path: str) -> Command:
 
 
 def remove(paths: Iterable[str]) -> Command:
-    """Remove files and empty folders; nothing else is ever removed."""
+    """Remove files and empty folders; nothing else ever is. :data:`OWN_FOLDER` goes with the last file in it."""
     return script("remove", *paths, id="remove", mutates=True, sudo=True)
 
 

@@ -107,21 +107,27 @@ def json_document(what: str, text: str) -> Any:
 
 
 def json_objects(what: str, text: str) -> list[dict[str, Any]]:
-    """Every line that is a JSON object, or the objects of one JSON array.
+    """Every JSON object that begins a line, or the objects of JSON arrays that do; podman spreads them over lines.
 
     Raises:
         UnparsedError: a line begins like an object and is none.
     """
     found: list[dict[str, Any]] = []
-    for line in clean(text).split("\n"):
-        word = line.strip()
-        if not word.startswith(("{", "[")):
-            continue
+    plain = clean(text)
+    decoder = json.JSONDecoder()
+    begins = re.compile(r"^[ \t]*(?=[\[{])", re.MULTILINE)
+    match = begins.search(plain)
+    while match:
         try:
-            value = json.loads(word)
+            value, end = decoder.raw_decode(plain, match.end())
         except ValueError as error:
+            word = plain[match.end() :].split("\n", 1)[0].strip()
             raise UnparsedError(f"{what}: broken JSON: {shown(word)!r} ({error})") from error
         found += [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, dict)]
+        rest = plain[end:].split("\n", 1)[0].strip()
+        if rest:
+            raise UnparsedError(f"{what}: broken JSON: {shown(rest)!r} after an object")
+        match = begins.search(plain, end)
     return found
 
 

@@ -49,6 +49,10 @@ def _name(call: Call) -> str:
     return call.argv[0].rpartition("/")[2]
 
 
+def _is_podman(call: Call) -> bool:
+    return _name(call) == "podman"
+
+
 _SOCKET = "unix:///var/run/docker.sock"
 
 
@@ -91,6 +95,14 @@ def _run(call: Call, words: list[str]) -> Result:
     refused = _refusal(call, record)
     with node.state.transaction() as data:
         known = containers.find(node, record["name"])
+        if known is not None and _is_podman(call):
+            return say(
+                "",
+                f'Error: creating container storage: the container name "{known["name"]}" is already in use by '
+                f"{known['id']}. You have to remove that container to be able to reuse that name: that name is already "
+                "in use\n",
+                _CANNOT_RUN,
+            )
         if known is not None:
             return say(
                 "",
@@ -102,6 +114,8 @@ def _run(call: Call, words: list[str]) -> Result:
             )
         record["running"] = not refused and not node.spec.has("container-exits", node.name)
         section(data, "containers", node.name)[record["name"]] = record
+    if refused and _is_podman(call):
+        return say("", f"Error: {refused}\n", _CANNOT_RUN)
     if refused:
         return say(f"{record['id']}\n", f"docker: Error response from daemon: {refused}\n", _CANNOT_RUN)
     return say(f"{record['id']}\n")
@@ -117,6 +131,7 @@ def _record(call: Call, options: list[tuple[str, str]], rest: list[str]) -> cont
     return {
         "id": identity,
         "name": single.get("--name", f"sim_{identity[:8]}"),
+        "words": list(call.argv),
         "image": rest[0],
         "created": created,
         "running": True,
@@ -161,9 +176,16 @@ def _refusal(call: Call, record: containers.Record) -> str:
     there = containers.host_devices(call.node)
     for device in record["devices"]:
         if device not in there:
+            if _is_podman(call):
+                return f"stat {device}: no such file or directory"
             return (
                 f'error gathering device information while adding custom device "{device}": no such file or directory'
             )
+    made = call.node.state.read().get("folders", {}).get(call.node.name, {})
+    for source in (bind.split(":")[0] for bind in record["binds"]):
+        # A machine comes with nothing below /tmp; docker makes what it is to mount, podman does not.
+        if _is_podman(call) and source.startswith("/tmp/") and source not in made:  # noqa: S108  # of the model
+            return f"statfs {source}: no such file or directory"
     return ""
 
 
@@ -176,6 +198,8 @@ def _exec(call: Call, words: list[str]) -> Result:
         return say("", "docker: 'docker exec' requires at least 2 arguments.\n", 1)
     name, *argv = rest
     record = containers.find(call.node, name)
+    if record is None and _is_podman(call):
+        return say("", f'Error: no container with name or ID "{name}" found: no such container\n', _CANNOT_RUN)
     if record is None:
         return _error(f"No such container: {name}")
     if not record["running"]:
@@ -203,7 +227,8 @@ def _inspect(call: Call, words: list[str]) -> Result:
     for name in names:
         record = containers.find(call.node, name)
         if record is None:
-            err += f"Error: No such object: {name}\n"
+            podman = f'Error: inspecting object: no such object: "{name}"\n'
+            err += podman if _is_podman(call) else f"Error: No such object: {name}\n"
         else:
             found.append(inspect_document(call.node, record, _name(call)))
     return say(json.dumps(found, indent=4) + "\n", err, 1 if err else 0)
@@ -224,7 +249,10 @@ def _ps(call: Call, words: list[str]) -> Result:
     whole = "--no-trunc" in words
     if {"-q", "--quiet"} & set(words):
         return say("".join(f"{r['id'] if whole else r['id'][:12]}\n" for r in rows))
-    return say("".join(json.dumps(ps_row(r, _name(call), whole=whole)) + "\n" for r in rows))
+    made = [ps_row(r, _name(call), whole=whole) for r in rows]
+    if _is_podman(call):  # one array, and never one object per line
+        return say(json.dumps(made, indent=2) + "\n")
+    return say("".join(json.dumps(row) + "\n" for row in made))
 
 
 def _rm(call: Call, words: list[str]) -> Result:
@@ -274,6 +302,8 @@ def _image_inspect(call: Call, words: list[str]) -> Result:
     names = [w for w in words if not w.startswith("-")]
     known = call.node.inventory.container.image
     if names != [known] or call.node.spec.has("image-missing", call.node.name):
+        if _is_podman(call):
+            return say("[]\n", f"Error: inspecting object: {' '.join(names)}: image not known\n", 125)
         return say("[]\n", f"Error response from daemon: No such image: {' '.join(names)}\n", 1)
     return say(json.dumps([image_document(call.node, _name(call))], indent=4) + "\n")
 

@@ -96,7 +96,7 @@ def inspect_document(node: SimNode, record: Record, engine: str) -> dict[str, An
     running = record["running"]
     identity = node.spec.running_image_id(node.name)
     entrypoint = [record["entrypoint"]] if record["entrypoint"] else None
-    return {
+    document = {
         "Id": record["id"],
         "Created": _iso(record["created"]),
         "Path": record["entrypoint"] or "/bin/bash",
@@ -146,6 +146,16 @@ def inspect_document(node: SimNode, record: Record, engine: str) -> dict[str, An
         },
         "NetworkSettings": {"Ports": {}, "Networks": {record["net"]: {"IPAddress": "", "Gateway": ""}}},
     }
+    return _as_podman(document, record) if engine == "podman" else document
+
+
+def _as_podman(document: dict[str, Any], record: Record) -> dict[str, Any]:
+    """What podman 4 says otherwise: no devices of a privileged container, but the command line that made it."""
+    host, config = document["HostConfig"], document["Config"]
+    config |= {"Entrypoint": record["entrypoint"], "CreateCommand": record["words"]}
+    host |= {"Runtime": "oci", "Devices": [] if record["privileged"] else host["Devices"]}
+    host["Binds"] = [f"{m['Source']}:{m['Destination']}:rw,rprivate,rbind" for m in document["Mounts"]]
+    return document
 
 
 def _mount(bind: str) -> dict[str, Any]:

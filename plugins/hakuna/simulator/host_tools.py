@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain tools of a Linux host: cat, find, ls, date, hostname, uname, df, sha256sum, tail."""
+"""The plain tools of a Linux host: cat, find, ls, date, hostname, uname, df, mkdir, sha256sum, tail."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 
 from hakuna.simulator.containers import host_path, shm_bytes, visible_devices
 from hakuna.simulator.node import SimNode
+from hakuna.simulator.state import section
 from hakuna.simulator.tools import Call, Result, Tool, say, tool
 
 GIB = 2**30
@@ -38,6 +39,17 @@ class Tail(Tool):
             return say("", f"tail: cannot open '{path}' for reading: No such file or directory\n", 1)
         count = int(words[words.index("-c") + 1]) if "-c" in words else len(content)
         return Result(0, content[-count:] if count else b"")
+
+
+@tool("mkdir")
+class Mkdir(Tool):
+    """``mkdir -p FOLDER...``; that they are there now is all that is known of them."""
+
+    def run(self, call: Call) -> Result:
+        with call.node.state.transaction() as data:
+            for folder in (w for w in call.argv[1:] if not w.startswith("-")):
+                section(data, "folders", call.node.name)[folder] = True
+        return say("")
 
 
 @tool("sha256sum")

@@ -10,6 +10,7 @@ from hakuna.simulator import processes
 from hakuna.simulator.containers import host_path
 from hakuna.simulator.files import nofile
 from hakuna.simulator.log_stories import logs
+from hakuna.simulator.state import section
 from hakuna.simulator.table_faults import rewritten
 from hakuna.simulator.tools import Call, Result, Tool, say, script
 
@@ -122,9 +123,11 @@ class Write(Tool):
 class Remove(Tool):
     def run(self, call: Call) -> Result:
         rows: list[str] = []
-        with call.node.state.transaction():
+        with call.node.state.transaction() as data:
             for path in call.argv[1:]:
-                if call.node.spec.has("file-survives", call.node.name):
+                if section(data, "folders", call.node.name).pop(path, None):
+                    rows.append(f"removed {path}")
+                elif call.node.spec.has("file-survives", call.node.name):
                     rows.append(f"left {path}")
                 elif call.node.remove(path, call.container):
                     rows.append(f"removed {path}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hakuna.evidence import Batch, Command
 from hakuna.inventory.model import Engine, Inventory, Node
-from hakuna.probes import containers, host, model_dir, npu_smi, versions
+from hakuna.probes import containers, host, model_dir, npu_smi, table_file, versions
 from hakuna.probes.reading import Table
 from hakuna.stages.holder import LEASE_FOLDER
 from hakuna.stages.host import TOOLS
@@ -71,7 +71,9 @@ def collect(run: Run) -> ContainerFacts:
     start: dict[str, Batch] = {}
     if run.brings_up and used and ours:
         run.intend(*(Trace("container", n.name, inventory.container.name) for n in inventory.nodes))
-        start = {n.name: Batch((containers.run(inventory, n, run.id, run.holder.word),)) for n in inventory.nodes}
+        run.intend(*(Trace("file", n.name, table_file.OWN_FOLDER) for n in inventory.nodes))
+        made = containers.folders(inventory)
+        start = {n.name: Batch((made, containers.run(inventory, n, run.id, run.holder.word))) for n in inventory.nodes}
     started = run.send("container.run", start)
     inspect = [containers.inspect(inventory)] if used else []
     answers = run.send("container", run.everywhere(lambda node: [*inspect, *inside_commands(inventory, node)]))
