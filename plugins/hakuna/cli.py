@@ -80,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("--reports", metavar="DIR", type=Path, default=Path("reports"), help="where run folders are")
     diff.set_defaults(command=_diff)
 
+    accept = commands.add_parser("accept", help="compare later runs with this one, although something drifted in it")
+    accept.add_argument("run", metavar="RUN", help="its id or the beginning of it, or last")
+    accept.add_argument("--reports", metavar="DIR", type=Path, default=Path("reports"), help="where run folders are")
+    accept.set_defaults(command=_accept)
+
     down = commands.add_parser("down", help="take down what earlier runs left on the inventory's nodes")
     down.add_argument("--inventory", metavar="FILE", type=Path, required=True)
     down.add_argument("--reports", metavar="DIR", type=Path, default=Path("reports"), help="where run folders are")
@@ -183,6 +188,20 @@ def _diff(arguments: argparse.Namespace) -> int:
     except NoSuchRunError as error:
         raise UsageError(str(error)) from None
     sys.stdout.write(difference(before, after, runs))
+    return 0
+
+
+def _accept(arguments: argparse.Namespace) -> int:
+    from hakuna.reports.find_run import NoSuchRunError, find_run
+    from hakuna.reports.history import NAME, HistoryError, accept
+
+    runs = _remembered(arguments.reports / NAME)
+    try:
+        run = find_run(arguments.run, runs, arguments.reports)
+        accept(arguments.reports / NAME, run.id)
+    except (NoSuchRunError, HistoryError) as error:
+        raise UsageError(str(error)) from None
+    sys.stdout.write(f"{run.id} ({run.verdict}) is a run that later ones are compared with\n")
     return 0
 
 

@@ -93,7 +93,7 @@ def test_one_slow_night_among_good_ones_is_out_of_line_in_its_bad_direction_only
     good = [night(n) for n in range(1, 9)]
     slow = night(9, measures=figures(tokens_per_second=20.0, ping_median_ms=0.01))
     assert [c.name for c in drift.out_of_line(good, slow)] == ["tokens_per_second"]
-    assert drift.out_of_line(good[: drift.RUNS - 1], slow) == []
+    assert drift.out_of_line(good[: drift.USUAL.runs - 1], slow) == []
     assert drift.out_of_line(good, replace(slow, simulated=True)) == []
 
 

@@ -189,11 +189,35 @@ class Thresholds(_Model):
     certificate_days: Annotated[int, Field(ge=0)] = 30
 
 
+class DriftVerdict(enum.Enum):
+    """What a drift against the last good runs counts as."""
+
+    OFF = "off"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Drift(_Model):
+    """When something is not as it was in the last good runs of this cluster that ``history.sqlite`` remembers."""
+
+    changed: DriftVerdict = DriftVerdict.WARN  # a version, digest or address is another one
+    slower: DriftVerdict = DriftVerdict.WARN  # a figure is worse than usual
+    deviations: Annotated[float, Field(gt=0)] = 5.0  # worse by more than so many median absolute deviations ...
+    percent: Annotated[float, Field(gt=0)] = 20.0  # ... and by more than this part of the median
+    percent_of: dict[str, Annotated[float, Field(gt=0)]] = {}  # another part for one figure: allreduce_gbps: 10
+    ignore: tuple[str, ...] = ()  # names of facts and figures that nobody wants to hear of: kernel
+    runs: Annotated[int, Field(ge=2, le=14)] = 4  # figures are judged only against so many good runs, or more
+    keep_runs: Annotated[int, Field(ge=1)] = 500  # so many runs of this cluster are remembered
+
+
 class Simulation(_Model):
     """Only for ``transport: simulated``: what the simulated cluster is like."""
 
     lmdeploy_version: str = "0.14.0"
     ray_version: str = "2.46.0"
+    driver: str = ""  # another driver than usual, on every node
+    slower_mesh: Annotated[float, Field(ge=1)] = 1.0  # every round trip takes so many times as long
+    past: dict[str, str | tuple[float, ...]] = {}  # what the last good runs found, where no history says so
     ipv6: bool = False
     faults: tuple[str, ...] = ()  # NAME[@node[/device]]
     load_seconds: Annotated[float, Field(ge=0)] = 0.3
@@ -219,6 +243,7 @@ class Inventory(_Model):
     rank_table: RankTable = RankTable()
     server: Server = Server()
     thresholds: Thresholds = Thresholds()
+    drift: Drift = Drift()
     simulation: Simulation = Simulation()
     api_key: SecretStr = Field(
         default=SecretStr(""), exclude=True, repr=False, validate_default=False

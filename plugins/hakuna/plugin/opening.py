@@ -15,7 +15,9 @@ from hakuna.evidence.redaction import Redactor
 from hakuna.evidence.store import EvidenceStore
 from hakuna.inventory import InventoryError, load, secrets_of
 from hakuna.inventory.model import Inventory, TransportKind
+from hakuna.judgement.past import Past
 from hakuna.judgement.stage import Stage
+from hakuna.reports import history
 from hakuna.stages.collectors import COLLECTORS
 from hakuna.stages.connecting import connect
 from hakuna.stages.holder import Holder
@@ -81,9 +83,20 @@ def open_run(config: pytest.Config) -> Run:
     transport = _own_transport(config, inventory)
     run = assemble(identity, folder, inventory, path.name, plan_of(config), transport=transport)
     run.journal.write("run", id=identity, holder=run.holder.as_json(), plan=run.plan.as_json())
-    language = config.getoption("hakuna_lang")
-    save_run(run, lines=dict(loaded.lines), inventory_path=str(loaded.path), digest=loaded.digest, language=language)
+    about = {"inventory_path": str(loaded.path), "digest": loaded.digest, "language": config.getoption("hakuna_lang")}
+    save_run(run, lines=dict(loaded.lines), past=_past(run, reports).as_json(), **about)
     return run
+
+
+def _past(run: Run, reports: Path) -> Past:
+    """What the last good runs of this cluster found; a history that cannot be read is noted and costs nothing."""
+    me = history.Entry(run.id, run.inventory.cluster, simulated=is_simulated(run), started=time.time())
+    try:
+        runs = history.entries(reports / history.NAME, me.cluster, last=60)
+    except history.HistoryError as error:
+        run.journal.write("note", text=str(error))
+        return Past()
+    return history.past_of(history.good_before(runs, me))
 
 
 def join_run(config: pytest.Config, folder: Path, whole: str) -> Run:
@@ -166,7 +179,7 @@ def _replay(config: pytest.Config, source: Path) -> Run:
     )
     run.use(COLLECTORS)
     run.journal.write("run", id=identity, holder=Holder.me().as_json(), plan=plan.as_json(), replay_of=data["id"])
-    more: dict[str, Any] = {k: data[k] for k in ("lines", "inventory_path", "digest") if k in data}
+    more: dict[str, Any] = {k: data[k] for k in ("lines", "inventory_path", "digest", "past") if k in data}
     more |= {"replay_of": data["id"], "replay_source": str(source), "language": config.getoption("hakuna_lang")}
     save_run(run, **more)
     return run

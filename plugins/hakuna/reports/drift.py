@@ -3,27 +3,19 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hakuna.inventory.model import Drift
+from hakuna.judgement.past import NOT_SIMULATED, is_worse, usual
 from hakuna.judgement.verdict import RunVerdict
 from hakuna.reports.grouping import name_places
 from hakuna.reports.history import Check, Entry
 from hakuna.reports.model import code_order
 from hakuna.where import Where
 
-#: A figure is out of line when it is worse than the median by more than so many deviations ...
-DEVIATIONS = 5.0
-#: ... and by more than this part of the median, below which nobody acts ...
-LEAST = 0.2
-#: ... judged only on so many good runs.
-RUNS = 4
-#: ... and by more than this in its own unit: shorter times are the noise of machines and their schedulers.
-FLOORS = {"s": 0.05, "ms": 0.02}
-#: Figures that a simulated cluster does not model: they only tell how busy the controller was.
-NOT_SIMULATED = frozenset({"server_ready_seconds", "first_token_seconds", "tokens_per_second"})
-_NORMAL = 1.4826  # makes the median absolute deviation of a normal distribution its standard deviation
+#: The thresholds of an inventory that names none.
+USUAL = Drift()
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class Change:
         return f"{self.name}: {self.before} -> {self.after}"
 
 
-def compare(before: Entry, after: Entry) -> list[Change]:
+def compare(before: Entry, after: Entry, ignore: Sequence[str] = ()) -> list[Change]:
     """Everything that is different in ``after``; figures always, since they never are the same."""
     found = []
     if before.verdict != after.verdict:
@@ -52,7 +44,8 @@ def compare(before: Entry, after: Entry) -> list[Change]:
             continue
         worse = bool(new and new.verdict not in ("PASS", "SKIP"))
         found.append(Change("check", rule, _said(old), _said(new), worse=worse))
-    found += _facts(before.facts, after.facts)
+    kept = {key: value for key, value in after.facts.items() if key[1] not in ignore}
+    found += _facts(before.facts, kept)
     for name in sorted({*before.measures} & {*after.measures}):
         a, b = before.measures[name], after.measures[name]
         part = f" ({100 * (b.value - a.value) / a.value:+.0f}%)" if a.value else ""
@@ -60,28 +53,25 @@ def compare(before: Entry, after: Entry) -> list[Change]:
     return found
 
 
-def out_of_line(good: Sequence[Entry], entry: Entry) -> list[Change]:
+def out_of_line(good: Sequence[Entry], entry: Entry, limits: Drift = USUAL) -> list[Change]:
     """Figures of ``entry`` that are worse than those of the last good runs, by median and median deviation."""
     found = []
     for name, measure in sorted(entry.measures.items()):
         values = [e.measures[name].value for e in good if name in e.measures]
-        if len(values) < RUNS or (entry.simulated and name in NOT_SIMULATED):
+        if entry.simulated and name in NOT_SIMULATED:
             continue
-        median = statistics.median(values)
-        deviation = _NORMAL * statistics.median(abs(v - median) for v in values)
-        beyond = measure.value - median if measure.better == "less" else median - measure.value
-        if beyond > max(DEVIATIONS * deviation, LEAST * abs(median), FLOORS.get(measure.unit, 0.0)):
-            before = f"median {median:.4g} {measure.unit} of {len(values)} good runs"
+        if is_worse(values, name, measure.value, measure.unit, measure.better, limits):
+            before = f"median {usual(values, name, limits):.4g} {measure.unit} of {len(values)} good runs"
             found.append(Change("figure", name, before, f"{measure.value:.4g} {measure.unit}", worse=True))
     return found
 
 
-def since_good(good: Sequence[Entry], entry: Entry) -> tuple[str, list[Change]]:
+def since_good(good: Sequence[Entry], entry: Entry, limits: Drift = USUAL) -> tuple[str, list[Change]]:
     """What changed since the last good run (its id; empty if there is none), and which figures are out of line."""
     if not good:
         return "", []
-    changes = [c for c in compare(good[-1], entry) if c.what != "figure"]
-    return good[-1].id, changes + out_of_line(good, entry)
+    changes = [c for c in compare(good[-1], entry, ignore=limits.ignore) if c.what != "figure"]
+    return good[-1].id, changes + out_of_line(good, entry, limits)
 
 
 def _said(check: Check | None) -> str:

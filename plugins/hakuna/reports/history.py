@@ -16,13 +16,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from hakuna.judgement.past import Past
 from hakuna.judgement.verdict import RunVerdict
 from hakuna.reports.facts import Exhibits, Measure
 from hakuna.reports.model import RunReport
 
 NAME = "history.sqlite"
-#: So many runs of each cluster are remembered.
+#: So many runs of each cluster are remembered, unless its inventory says otherwise.
 KEPT = 500
+#: So many good runs say what is usual.
+GOOD_RUNS = 14
 _VERSION = 1
 _PATIENCE = 15.0  # seconds that a writer waits for another one
 _TABLES = """
@@ -36,6 +39,7 @@ CREATE TABLE IF NOT EXISTS measures (run TEXT NOT NULL REFERENCES runs (id) ON D
   value REAL NOT NULL, unit TEXT NOT NULL, better TEXT NOT NULL, PRIMARY KEY (run, name));
 CREATE TABLE IF NOT EXISTS facts (run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, place TEXT NOT NULL,
   name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, place, name));
+CREATE TABLE IF NOT EXISTS accepted (run TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE);
 """
 
 
@@ -57,6 +61,7 @@ class Entry:
     """One run as it is remembered. ``facts`` are versions, digests and addresses by place and name.
 
     ``whole`` says that all checks were asked for: only such a run is one that others are compared with.
+    ``accepted`` says that somebody made it one that others are compared with although it is not READY.
     """
 
     id: str
@@ -72,10 +77,11 @@ class Entry:
     checks: dict[str, Check] = field(default_factory=dict)
     measures: dict[str, Measure] = field(default_factory=dict)
     facts: dict[tuple[str, str], str] = field(default_factory=dict)
+    accepted: bool = False
 
     @property
     def good(self) -> bool:
-        return self.verdict == RunVerdict.READY.value and self.whole
+        return self.accepted or (self.verdict == RunVerdict.READY.value and self.whole)
 
 
 def entry_of(report: RunReport, exhibits: Exhibits) -> Entry:
@@ -113,19 +119,19 @@ def entry_of(report: RunReport, exhibits: Exhibits) -> Entry:
     )
 
 
-def remember(path: Path, entry: Entry) -> list[str]:
+def remember(path: Path, entry: Entry, kept: int = 0) -> list[str]:
     """Write a run into the history, and forget the oldest ones; gives a sentence for whatever went wrong."""
     said: list[str] = []
     try:
         with FileLock(str(path.with_suffix(".lock")), timeout=_PATIENCE):
             try:
-                _write(path, entry)
+                _write(path, entry, kept or KEPT)
             except sqlite3.OperationalError as error:  # locked, full, read-only: not the file's own fault
                 said.append(f"the run is not in the history: {path}: {error}")
             except sqlite3.DatabaseError as error:
                 aside = _set_aside(path)
                 said.append(f"{path} was damaged ({error}): it was set aside as {aside.name} and a new one begun")
-                _write(path, entry)
+                _write(path, entry, kept or KEPT)
     except Timeout:
         said.append(f"the run is not in the history: another run has held {path} for {_PATIENCE:.0f} s")
     except (OSError, sqlite3.Error, HistoryError) as error:
@@ -143,14 +149,39 @@ def entries(path: Path, cluster: str = "", last: int = 0) -> list[Entry]:
         return []
     try:
         with _opened(path, read_only=True) as db:
+            known = db.execute("SELECT name FROM sqlite_master WHERE name = 'accepted'").fetchone()
+            accepted = {row[0] for row in db.execute("SELECT run FROM accepted")} if known else set()
             query = "SELECT * FROM runs WHERE cluster = ? OR ? = '' ORDER BY started DESC, id DESC LIMIT ?"
             rows = db.execute(query, (cluster, cluster, last or -1)).fetchall()
-            return [_load(db, row) for row in reversed(rows)]
+            return [_load(db, row, accepted=row[0] in accepted) for row in reversed(rows)]
     except sqlite3.Error as error:
         raise HistoryError(f"{path} cannot be read: {error}") from None
 
 
-def good_before(runs: list[Entry], entry: Entry, most: int = 14) -> list[Entry]:
+def past_of(good: list[Entry]) -> Past:
+    """What the last good runs found, as a run that begins now takes it along."""
+    if not good:
+        return Past()
+    names = sorted({name for run in good for name in run.measures})
+    series = {n: tuple(run.measures[n].value for run in good if n in run.measures) for n in names}
+    return Past(good[-1].id, good[-1].facts, series)
+
+
+def accept(path: Path, run: str) -> None:
+    """Make a run one that others are compared with.
+
+    Raises:
+        HistoryError: it cannot be written.
+    """
+    try:
+        with FileLock(str(path.with_suffix(".lock")), timeout=_PATIENCE), _opened(path) as db:
+            db.executescript(_TABLES)
+            db.execute("INSERT OR IGNORE INTO accepted VALUES (?)", (run,))
+    except (OSError, sqlite3.Error, Timeout) as error:
+        raise HistoryError(f"{path} cannot be written: {error}") from None
+
+
+def good_before(runs: list[Entry], entry: Entry, most: int = GOOD_RUNS) -> list[Entry]:
     """The last good runs before ``entry`` on the same cluster and of the same kind, oldest first."""
     same = [
         r
@@ -163,12 +194,13 @@ def good_before(runs: list[Entry], entry: Entry, most: int = 14) -> list[Entry]:
     return same[-most:]
 
 
-def _write(path: Path, entry: Entry) -> None:
+def _write(path: Path, entry: Entry, kept: int) -> None:
     with _opened(path) as db:
         db.executescript(_TABLES)
         db.execute(f"PRAGMA user_version = {_VERSION}")
         with db:
             db.execute("BEGIN IMMEDIATE")
+            known = db.execute("SELECT 1 FROM accepted WHERE run = ?", (entry.id,)).fetchone()
             db.execute("DELETE FROM runs WHERE id = ?", (entry.id,))
             db.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -185,6 +217,8 @@ def _write(path: Path, entry: Entry) -> None:
                     entry.problems,
                 ),
             )
+            if known or entry.accepted:
+                db.execute("INSERT INTO accepted VALUES (?)", (entry.id,))
             checks = [(entry.id, rule, c.verdict, "\n".join(c.places), c.seconds) for rule, c in entry.checks.items()]
             db.executemany("INSERT INTO checks VALUES (?, ?, ?, ?, ?)", checks)
             figures = [(entry.id, m.name, m.value, m.unit, m.better) for m in entry.measures.values()]
@@ -192,7 +226,7 @@ def _write(path: Path, entry: Entry) -> None:
             facts = [(entry.id, place, name, value) for (place, name), value in entry.facts.items()]
             db.executemany("INSERT INTO facts VALUES (?, ?, ?, ?)", facts)
             forget = "SELECT id FROM runs WHERE cluster = ? ORDER BY started DESC, id DESC LIMIT -1 OFFSET ?"
-            db.execute(f"DELETE FROM runs WHERE id IN ({forget})", (entry.cluster, KEPT))  # noqa: S608  # our own text
+            db.execute(f"DELETE FROM runs WHERE id IN ({forget})", (entry.cluster, kept))  # noqa: S608  # our own text
 
 
 @contextmanager
@@ -206,7 +240,7 @@ def _opened(path: Path, *, read_only: bool = False) -> Iterator[sqlite3.Connecti
         yield db
 
 
-def _load(db: sqlite3.Connection, row: tuple[object, ...]) -> Entry:
+def _load(db: sqlite3.Connection, row: tuple[object, ...], *, accepted: bool) -> Entry:
     identity, cluster, inventory, mode, simulated, started, seconds, verdict, whole, problems = row
     run = (identity,)
     return Entry(
@@ -229,6 +263,7 @@ def _load(db: sqlite3.Connection, row: tuple[object, ...]) -> Entry:
             for n, v, u, b in db.execute("SELECT name, value, unit, better FROM measures WHERE run = ?", run)
         },
         facts={(p, n): v for p, n, v in db.execute("SELECT place, name, value FROM facts WHERE run = ?", run)},
+        accepted=accepted,
     )
 
 

@@ -63,7 +63,7 @@ def publish(report: RunReport, folder: Path) -> list[str]:
     if drifted:
         said.append(f"changed since the last good run {exhibits.last_good}: {'; '.join(drifted)}")
     if not report.replay_of:
-        said += history.remember(folder.parent / history.NAME, history.entry_of(report, exhibits))
+        said += history.remember(folder.parent / history.NAME, history.entry_of(report, exhibits), exhibits.limits.keep_runs)
     return said
 
 
@@ -75,7 +75,7 @@ def _exhibits(report: RunReport, folder: Path) -> Exhibits:
     except history.HistoryError as error:
         return replace(exhibits, problems=(*exhibits.problems, str(error)))
     entry = history.entry_of(report, exhibits)
-    good, changes = drift.since_good(history.good_before(runs, entry), entry)
+    good, changes = drift.since_good(history.good_before(runs, entry), entry, exhibits.limits)
     rows = [((c.name, c.before, c.after), c.what) for c in changes]
     return replace(
         exhibits,

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from hakuna.simulator import (
     catalogue_container,
+    catalogue_drift,
     catalogue_host,
     catalogue_inventory,
     catalogue_logs,
@@ -33,7 +34,9 @@ _PARTS = (
 CATALOGUE: Mapping[str, FaultKind] = MappingProxyType({kind.name: kind for part in _PARTS for kind in part.FAULTS})
 
 #: Every fault of the inventory itself by its name: no cluster has it, the file has.
-VARIANTS: Mapping[str, FaultKind] = MappingProxyType({kind.name: kind for kind in catalogue_inventory.FAULTS})
+VARIANTS: Mapping[str, FaultKind] = MappingProxyType(
+    {kind.name: kind for part in (catalogue_inventory, catalogue_drift) for kind in part.FAULTS}
+)
 
 
 def markdown() -> str:

@@ -159,10 +159,14 @@ class ClusterSpec:
         """The driver's version; ``inside`` is what a container sees."""
         if inside and self.has("driver-inside-differs", node):
             return OTHER_DRIVER
-        return OTHER_DRIVER if self.has("driver-differs", node) else DRIVER
+        return OTHER_DRIVER if self.has("driver-differs", node) else self._driver
+
+    @property
+    def _driver(self) -> str:
+        return self.inventory.simulation.driver or DRIVER
 
     def npu_smi(self, node: str) -> str:
-        return OTHER_DRIVER if self.has("npu-smi-differs", node) else DRIVER
+        return OTHER_DRIVER if self.has("npu-smi-differs", node) else self._driver
 
     def firmware(self, node: str) -> str:
         return OTHER_FIRMWARE if self.has("firmware-differs", node) else FIRMWARE

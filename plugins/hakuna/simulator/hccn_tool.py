@@ -224,7 +224,8 @@ def _times(node: SimNode, device: Device, targets: tuple[Device, ...], packets: 
     target = targets[0].ip if targets else ""
     seed = zlib.crc32(f"{device.ip}>{target}".encode())
     slow = 40.0 if any(node.spec.has_pair("slow-pair", device.where, t.where) for t in targets) else 0.0
-    return [slow + (0.137 if n == 0 else 0.052) + ((seed >> (n % 4) * 8) & 31) / 1000 for n in range(packets)]
+    times = [slow + (0.137 if n == 0 else 0.052) + ((seed >> (n % 4) * 8) & 31) / 1000 for n in range(packets)]
+    return [t * node.spec.inventory.simulation.slower_mesh for t in times]
 
 
 _QUERIES: Mapping[str, Callable[[SimNode, Device, list[str]], Result]] = {

@@ -58,6 +58,25 @@ class HostFacts:
     rank_table: Table[str]
     reaped: tuple[str, ...]
 
+    @property
+    def software(self) -> Mapping[str, Table[str]]:
+        """What is installed, in the words that a history keeps."""
+        return {
+            "driver": self.driver.map(lambda v: v.version),
+            "firmware": self.firmware.map(lambda v: v.version),
+            "npu-smi": self.npu_info.map(lambda i: i.version),
+            "CANN": self.cann.map(lambda c: c.version or "-"),
+            "kernel": self.kernel,
+            "container engine": self.engine.map(lambda e: e.server or e.client),
+            "image": self.image.map(lambda i: short_digest(i.digest)),
+            "model config": self.model_config.map(short_digest),
+        }
+
+
+def short_digest(digest: str | None) -> str:
+    """A digest as people compare it; a dash where there is none."""
+    return (digest or "-").removeprefix("sha256:")[:12]
+
 
 def ports_of(inventory: Inventory) -> tuple[int, ...]:
     """The ports that the deployment will listen on: Ray's, the server's, and HCCL's."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hakuna.inventory.model import Inventory
+from hakuna.judgement.past import Past
 from hakuna.probes.reading import CONSULTED, INVENTORY, Reading, ReadingState
 from hakuna.stages.run import Mode, Plan, Run
 from hakuna.where import Where
@@ -15,12 +16,16 @@ from hakuna.where import Where
 
 @dataclass(frozen=True)
 class InventoryFacts:
-    """``model`` is what the file says; reading it counts as evidence. ``at`` names file and line of an entry."""
+    """``model`` is what the file says; reading it counts as evidence. ``at`` names file and line of an entry.
+
+    ``past`` is what the last good runs found, as it was known when the run began.
+    """
 
     loaded: Inventory
     lines: Mapping[str, int]
     name: str
     plan: Plan
+    past: Past = field(default_factory=Past)
 
     @property
     def model(self) -> Inventory:
@@ -46,4 +51,7 @@ class InventoryFacts:
 def collect(run: Run) -> InventoryFacts:
     """Nothing is asked of any node."""
     data = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
-    return InventoryFacts(run.inventory, data.get("lines", {}), run.inventory_name, run.plan)
+    past = Past.from_json(data["past"]) if "past" in data else Past()
+    if not past.run:
+        past = Past.simulated(run.inventory.simulation.past)
+    return InventoryFacts(run.inventory, data.get("lines", {}), run.inventory_name, run.plan, past)

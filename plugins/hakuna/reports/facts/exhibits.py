@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from hakuna.evidence import NodeAnswer
 from hakuna.evidence.store import EvidenceStore
+from hakuna.inventory.model import Drift
 from hakuna.probes import collective
 from hakuna.probes.reading import read
 from hakuna.reports.facts.deeds import Deed, Wait, commands, deeds, waits
@@ -62,6 +63,7 @@ class Exhibits:
     last_good: str = ""
     since: tuple[tuple[str, str, str], ...] = ()
     drifted: tuple[tuple[str, str, str], ...] = ()
+    limits: Drift = field(default_factory=Drift)
 
     def excerpt(self, source: str) -> Excerpt | None:
         """A piece of evidence that a finding names, or None if it is not there or cannot be read."""
@@ -110,10 +112,12 @@ def gather(report: RunReport) -> Exhibits:
         kept=any(e.get("event") == "kept" for e in events),
         logs=part("logs", lambda: logs(source.parent / "logs"), ()),
         evidence=source,
+        limits=part("the limits of drift", lambda: Drift.model_validate(inventory.get("drift") or {}), Drift()),
         mesh_limit=part("limits", lambda: _number(limits, "ping_latency_ms", 5.0), 5.0),
     )
     bandwidth = part("the all-reduce", lambda: _bandwidth(answers["collective"]), None)
-    return replace(exhibits, measures=_measures(report, exhibits, bandwidth), problems=tuple(problems))
+    load = part("the server's start", lambda: _load_time(store, head), None)
+    return replace(exhibits, measures=_measures(exhibits, bandwidth, load), problems=tuple(problems))
 
 
 def _run_json(folder: Path) -> Mapping[str, Any]:
@@ -158,9 +162,17 @@ def _bandwidth(answers: Mapping[str, NodeAnswer]) -> float | None:
     return None
 
 
-def _measures(report: RunReport, exhibits: Exhibits, bandwidth: float | None) -> tuple[Measure, ...]:
+def _load_time(store: EvidenceStore, head: str) -> float | None:
+    """From the first look at the server to the last one, as the stage counts it."""
+    polls = sorted(p.name for p in store.folder.glob("server.poll.*") if p.is_dir())
+    if not polls:
+        return None
+    first, last = ((store.answers(name) or {})[head] for name in (polls[0], polls[-1]))
+    return last.received - first.sent
+
+
+def _measures(exhibits: Exhibits, bandwidth: float | None, load: float | None) -> tuple[Measure, ...]:
     """The run's figures; what was not measured is left out, never 0."""
-    load = next((s.seconds for s in report.stages if s.stage == "server" and s.end is not None), None)
     if not exhibits.generation.answers:
         load = None  # a server that never answered has no load time
     mesh = exhibits.mesh

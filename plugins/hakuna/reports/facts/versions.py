@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hakuna.evidence import Ending, NodeAnswer, Outcome
 from hakuna.probes import container_facts, host, model_dir, npu_smi, versions
 from hakuna.probes.reading import Reading, read
+from hakuna.stages.host import short_digest
 from hakuna.where import Where
 
 #: Up to so many nodes each has a column of its own, also where they are the same.
@@ -28,8 +29,8 @@ _ASKED: tuple[Asked, ...] = (
     ("CANN", "host", "host.cann", lambda t: versions.parse_cann(t).version or "-"),
     ("kernel", "host", "host.kernel", host.parse_kernel),
     ("container engine", "host", "engine.version", lambda t: _engine(container_facts.parse_version(t))),
-    ("image", "host", "engine.image", lambda t: _short(container_facts.parse_image(t).digest)),
-    ("model config", "host", "model.config", lambda t: _short(model_dir.parse_digest(t))),
+    ("image", "host", "engine.image", lambda t: short_digest(container_facts.parse_image(t).digest)),
+    ("model config", "host", "model.config", lambda t: short_digest(model_dir.parse_digest(t))),
     ("CANN (container)", "container", "host.cann", lambda t: versions.parse_cann(t).version or "-"),
     ("Python (container)", "container", "versions", lambda t: versions.parse_packages(t).python),
 )
@@ -110,7 +111,3 @@ def _packages(answers: Answers, node: str) -> Mapping[str, str | None] | None:
 
 def _engine(version: container_facts.EngineVersion) -> str:
     return version.server or version.client
-
-
-def _short(digest: str | None) -> str:
-    return (digest or "-").removeprefix("sha256:")[:12]
