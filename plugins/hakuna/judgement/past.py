@@ -7,6 +7,8 @@ judges it by the same.
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,10 +71,20 @@ def is_worse(values: Sequence[float], name: str, value: float, unit: str, better
     median = usual(values, name, drift)
     if median is None:
         return False
-    deviation = _NORMAL * statistics.median(abs(v - median) for v in values)
+    deviation = _NORMAL * min(_spread(values, median), _unrest(values))
     beyond = value - median if better == "less" else median - value
     percent = drift.percent_of.get(name, drift.percent)
     return beyond > max(drift.deviations * deviation, percent / 100 * abs(median), FLOORS.get(unit, 0.0))
+
+
+def _spread(values: Sequence[float], median: float) -> float:
+    """The median absolute deviation."""
+    return statistics.median(abs(v - median) for v in values)
+
+
+def _unrest(values: Sequence[float]) -> float:
+    """The same from one run to the next: a figure that creeps spreads wide, and must not hide behind that."""
+    return statistics.median(abs(b - a) for a, b in itertools.pairwise(values)) / math.sqrt(2)
 
 
 def _placed(name: str) -> tuple[str, str]:

@@ -84,11 +84,11 @@ def open_run(config: pytest.Config) -> Run:
     run = assemble(identity, folder, inventory, path.name, plan_of(config), transport=transport)
     run.journal.write("run", id=identity, holder=run.holder.as_json(), plan=run.plan.as_json())
     about = {"inventory_path": str(loaded.path), "digest": loaded.digest, "language": config.getoption("hakuna_lang")}
-    save_run(run, lines=dict(loaded.lines), past=_past(run, reports).as_json(), **about)
+    save_run(run, lines=dict(loaded.lines), past=remembered(run, reports).as_json(), **about)
     return run
 
 
-def _past(run: Run, reports: Path) -> Past:
+def remembered(run: Run, reports: Path) -> Past:
     """What the last good runs of this cluster found; a history that cannot be read is noted and costs nothing."""
     me = history.Entry(run.id, run.inventory.cluster, simulated=is_simulated(run), started=time.time())
     try:

@@ -25,13 +25,15 @@ def table(runs: Sequence[Entry]) -> str:
     """One line for each run, oldest first, then one sparkline for each figure."""
     if not runs:
         return "no run is remembered yet\n"
-    out = [f"{'run':<26} {'started (UTC)':<17} {'cluster':<14} {'verdict':<13} what was red"]
+    out = [f"{'run':<26} {'started (UTC)':<17} {'cluster':<14} {'verdict':<13} what was not green"]
     for run in runs:
         when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(run.started)) if run.started else "-"
         red = [rule for rule, check in run.checks.items() if check.verdict in _RED]
+        red += [f"{rule} (WARN)" for rule, check in run.checks.items() if check.verdict == Verdict.WARN.value]
         words = ", ".join(red[:4]) + (f" and {len(red) - 4} more" if len(red) > 4 else "")  # noqa: PLR2004  # a line
         mode = "" if run.whole else f"  ({run.mode}, not all checks)"
         sim = "  SIMULATED" if run.simulated else ""
+        sim += "  accepted" if run.accepted else ""
         line = f"{run.id:<26} {when:<17} {run.cluster[:14]:<14} {run.verdict:<13} {words or '-'}{mode}{sim}"
         out.append(one_line_kept(line))
     figures = sorted({name for run in runs for name in run.measures})
