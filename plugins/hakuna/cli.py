@@ -16,19 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hakuna import __version__
+from hakuna import __version__, cli_runs
+from hakuna.cli_runs import UsageError, read_run
 
 if TYPE_CHECKING:
     from hakuna.inventory import Loaded
     from hakuna.inventory.model import Inventory
-    from hakuna.reports.history import Entry
     from hakuna.transports import Transport
 
 # Imports stand inside the commands: `hakuna --help` answers at once, and one command's libraries are not another's.
-
-
-class UsageError(Exception):
-    """The user's mistake, in words for the user."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,22 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--lang", choices=["en", "zh"], help="language of report.html (default: the run's own)")
     report.set_defaults(command=_report)
 
-    history = commands.add_parser("history", help="what earlier runs came to, and how their figures went")
-    history.add_argument("--reports", metavar="DIR", type=Path, default=Path("reports"), help="where run folders are")
-    history.add_argument("--cluster", metavar="NAME", default="", help="only runs of this cluster")
-    history.add_argument("--last", metavar="N", type=int, default=30, help="only the last N runs (default: 30)")
-    history.set_defaults(command=_history)
-
-    diff = commands.add_parser("diff", help="what is different between two runs")
-    for name in ("before", "after"):
-        diff.add_argument(name, metavar="RUN", help="a run's folder, its id or the beginning of it, last, or good")
-    diff.add_argument("--reports", metavar="DIR", type=Path, default=Path("reports"), help="where run folders are")
-    diff.set_defaults(command=_diff)
-
-    accept = commands.add_parser("accept", help="compare later runs with this one, although something drifted in it")
-    accept.add_argument("run", metavar="RUN", help="its id or the beginning of it, or last")
-    accept.add_argument("--reports", metavar="DIR", type=Path, default=Path("reports"), help="where run folders are")
-    accept.set_defaults(command=_accept)
+    cli_runs.add_commands(commands)
 
     down = commands.add_parser("down", help="take down what earlier runs left on the inventory's nodes")
     down.add_argument("--inventory", metavar="FILE", type=Path, required=True)
@@ -147,15 +128,10 @@ def _check_table(inventory: Inventory, path: Path) -> int:
 
 def _report(arguments: argparse.Namespace) -> int:
     from hakuna.judgement.verdict import RunVerdict
-    from hakuna.reports.model import NotARunError, from_folder
     from hakuna.reports.terminal import render
     from hakuna.reports.writer import write_all
-    from hakuna.suites import load_rules
 
-    try:
-        report = from_folder(arguments.folder, book=load_rules())
-    except NotARunError as error:
-        raise UsageError(str(error)) from None
+    report = read_run(arguments.folder)
     if arguments.lang:
         report = replace(report, language=arguments.lang)
     width = shutil.get_terminal_size((100, 24)).columns
@@ -164,54 +140,6 @@ def _report(arguments: argparse.Namespace) -> int:
     sys.stdout.flush()
     write_all(report, arguments.folder)
     return 0 if report.verdict is RunVerdict.READY else 1
-
-
-def _history(arguments: argparse.Namespace) -> int:
-    from hakuna.reports.history import NAME
-    from hakuna.reports.history_page import table
-
-    if arguments.last < 1:
-        raise UsageError("--last must be at least 1")
-    sys.stdout.write(table(_remembered(arguments.reports / NAME, arguments.cluster, arguments.last)))
-    return 0
-
-
-def _diff(arguments: argparse.Namespace) -> int:
-    from hakuna.reports.find_run import NoSuchRunError, find_run
-    from hakuna.reports.history import NAME
-    from hakuna.reports.history_page import difference
-
-    runs = _remembered(arguments.reports / NAME)
-    try:
-        after = find_run(arguments.after, runs, arguments.reports)
-        before = find_run(arguments.before, runs, arguments.reports, before=after)
-    except NoSuchRunError as error:
-        raise UsageError(str(error)) from None
-    sys.stdout.write(difference(before, after, runs))
-    return 0
-
-
-def _accept(arguments: argparse.Namespace) -> int:
-    from hakuna.reports.find_run import NoSuchRunError, find_run
-    from hakuna.reports.history import NAME, HistoryError, accept
-
-    runs = _remembered(arguments.reports / NAME)
-    try:
-        run = find_run(arguments.run, runs, arguments.reports)
-        accept(arguments.reports / NAME, run.id)
-    except (NoSuchRunError, HistoryError) as error:
-        raise UsageError(str(error)) from None
-    sys.stdout.write(f"{run.id} ({run.verdict}) is a run that later ones are compared with\n")
-    return 0
-
-
-def _remembered(path: Path, cluster: str = "", last: int = 0) -> list[Entry]:
-    from hakuna.reports.history import HistoryError, entries
-
-    try:
-        return entries(path, cluster, last)
-    except HistoryError as error:
-        raise UsageError(str(error)) from None
 
 
 def _down(arguments: argparse.Namespace) -> int:

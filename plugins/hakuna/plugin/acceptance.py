@@ -16,9 +16,10 @@ from hakuna.judgement.rules import Rule, rule_of
 from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import CheckResult, RunVerdict, Summary, Verdict
 from hakuna.plugin import fixtures
-from hakuna.plugin.opening import is_simulated, join_run, open_run, whole_inventory
+from hakuna.plugin.opening import is_simulated, join_run, notify_command, open_run, whole_inventory
 from hakuna.plugin.progress import Progress
 from hakuna.reports.model import RunReport, from_folder
+from hakuna.reports.notify import NotifyError, tell
 from hakuna.reports.terminal import header, render
 from hakuna.reports.writer import publish
 from hakuna.stages.judge import Judge
@@ -210,7 +211,13 @@ class Acceptance:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED  # zero checks judged, or only skips: never green
 
     def _hand_on(self, report: RunReport) -> None:
-        """Let a site's plugins have the finished reports; what they break is told and costs the run nothing."""
+        """Let a site's command and plugins have the finished reports; what they break is told and costs nothing."""
+        command = notify_command(self.config)
+        try:
+            if command and not report.replay_of:
+                tell(command, report, self.run.folder)
+        except NotifyError as error:
+            self.run.journal.write("note", text=f"nobody was notified: {error}")
         try:
             self.config.hook.pytest_hakuna_report(config=self.config, report=report, folder=self.run.folder)
         except Exception as error:  # noqa: BLE001  # code of others: the run's own reports are already written

@@ -18,6 +18,7 @@ from hakuna.inventory.model import Inventory, TransportKind
 from hakuna.judgement.past import Past
 from hakuna.judgement.stage import Stage
 from hakuna.reports import history
+from hakuna.reports.notify import NotifyError, check
 from hakuna.stages.collectors import COLLECTORS
 from hakuna.stages.connecting import connect
 from hakuna.stages.holder import Holder
@@ -52,6 +53,11 @@ def reports_folder(config: pytest.Config) -> Path:
     return Path(config.rootpath, str(config.getini("hakuna_reports")))
 
 
+def notify_command(config: pytest.Config) -> str:
+    """What hears of the finished run, or an empty text."""
+    return str(config.getoption("hakuna_notify") or config.getini("hakuna_notify"))
+
+
 def open_run(config: pytest.Config) -> Run:
     """A new run with a folder of its own, or a replay.
 
@@ -65,7 +71,11 @@ def open_run(config: pytest.Config) -> Run:
         return _replay(config, Path(config.invocation_params.dir, replayed))
     path = Path(config.invocation_params.dir, config.getoption("--inventory"))
     try:
+        if notify_command(config):
+            check(notify_command(config))
         loaded = load(path)
+    except NotifyError as error:
+        raise pytest.UsageError(f"--notify: {error}") from None
     except InventoryError as error:
         raise pytest.UsageError(str(error)) from None
     inventory = loaded.inventory

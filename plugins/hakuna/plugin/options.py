@@ -56,6 +56,13 @@ def add_options(parser: pytest.Parser) -> None:
         dest="hakuna_lang",
         help="language of report.html (default: en)",
     )
+    group.addoption(
+        "--notify",
+        metavar="COMMAND",
+        dest="hakuna_notify",
+        help="run this when the reports are written, with findings.json on its stdin (ini: hakuna_notify)",
+    )
+    parser.addini("hakuna_notify", "a command that hears of every finished run", default="")
     parser.addini("hakuna_reports", "where run folders go, relative to the root directory", default="reports")
 
 

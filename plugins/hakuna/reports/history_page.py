@@ -6,13 +6,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from hakuna.judgement.verdict import Verdict
+from hakuna.judgement.verdict import RunVerdict, Verdict
 from hakuna.reports.drift import Change, compare, out_of_line
 from hakuna.reports.history import Entry, good_before
 from hakuna.reports.text import one_line
 
 _BARS = "▁▂▃▄▅▆▇█"
 _RED = ("FAIL", "ERROR", "UNPARSED")
+_COLORS = {RunVerdict.READY.value: "32", RunVerdict.NOT_READY.value: "1;31", RunVerdict.INCONCLUSIVE.value: "33"}
 _HEADINGS = (
     ("verdict", "verdict"),
     ("check", "checks"),
@@ -21,7 +22,7 @@ _HEADINGS = (
 )
 
 
-def table(runs: Sequence[Entry]) -> str:
+def table(runs: Sequence[Entry], *, color: bool = False) -> str:
     """One line for each run, oldest first, then one sparkline for each figure."""
     if not runs:
         return "no run is remembered yet\n"
@@ -35,7 +36,9 @@ def table(runs: Sequence[Entry]) -> str:
         sim = "  SIMULATED" if run.simulated else ""
         sim += "  accepted" if run.accepted else ""
         line = f"{run.id:<26} {when:<17} {run.cluster[:14]:<14} {run.verdict:<13} {words or '-'}{mode}{sim}"
-        out.append(one_line_kept(line))
+        row = one_line_kept(line)
+        code = _COLORS.get(run.verdict, "") if color else ""
+        out.append(row.replace(run.verdict, f"\x1b[{code}m{run.verdict}\x1b[0m", 1) if code else row)
     figures = sorted({name for run in runs for name in run.measures})
     if figures:
         out += ["", f"{'figure':<24} {'lowest':>9} {'last':>9} {'highest':>9}  over the runs above"]
