@@ -154,12 +154,28 @@ class _Numbers:
         return cls.Array(range(n))
 
 
+class _Ref:
+    """What a remote call gives: its value or what it raised, once it is done."""
+
+    def __init__(self, value=None, error=None, done=True):
+        self.value, self.error, self.done = value, error, done
+
+
 class _Ray:
     """Ray without processes: remote calls happen at once."""
 
     @staticmethod
-    def get(refs, timeout):
-        return list(refs)
+    def get(refs):
+        if isinstance(refs, list):
+            return [_Ray.get(ref) for ref in refs]
+        if refs.error:
+            raise refs.error
+        return refs.value
+
+    @staticmethod
+    def wait(refs, num_returns, timeout):
+        done = [ref for ref in refs if ref.done][:num_returns]
+        return done, [ref for ref in refs if ref not in done]
 
 
 class _Actor:
@@ -170,7 +186,11 @@ class _Actor:
         method = getattr(self.rank, name)
         if name == "take" and self.broken:
             method = lambda *_: None  # noqa: E731  # a rank that loses what it is sent
-        return type("Method", (), {"remote": staticmethod(method)})
+        return type("Method", (), {"remote": staticmethod(lambda *words: _Ref(method(*map(_value, words))))})
+
+
+def _value(word):
+    return word.value if isinstance(word, _Ref) else word
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 8])
@@ -178,12 +198,49 @@ class _Actor:
 def test_the_ring_sums_over_all_ranks(monkeypatch, world: int, size: int):
     monkeypatch.setattr(ring.importlib, "import_module", lambda _name: _Numbers)
     actors = [_Actor(ring.Rank(r, world, r)) for r in range(world)]
-    count, _seconds, wrong = ring.ring(_Ray, actors, size)
+    count, _seconds, wrong, lost = ring.ring(_Ray, actors, size)
     assert count == max(world, size // 4) * 4
-    assert wrong == []
+    assert wrong == lost == []
 
 
 def test_the_ring_notices_a_rank_that_does_not_sum(monkeypatch):
     monkeypatch.setattr(ring.importlib, "import_module", lambda _name: _Numbers)
     actors = [_Actor(ring.Rank(r, 4, r), broken=r == 2) for r in range(4)]
     assert 2 in ring.ring(_Ray, actors, 400)[2]
+
+
+class _TaskError(Exception):
+    """As Ray's: the worker's own exception stands in ``cause``."""
+
+    def __init__(self, cause):
+        super().__init__("a page of traceback")
+        self.cause = cause
+
+
+def test_the_rank_that_failed_is_named_and_not_those_that_wait_for_it():
+    failed = _TaskError(RuntimeError("EJ0001: another process holds it\nand more"))
+    refs = [_Ref(done=False), _Ref(error=failed), _Ref(1)]
+    with pytest.raises(ring.RankError, match="joining: rank 1 failed first: RuntimeError: EJ0001: another") as caught:
+        ring.gather(_Ray, refs, "joining")
+    assert caught.value.rank == 1
+    assert "more" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("late", "rank"), [((2,), 2), ((0, 2), -1)])
+def test_ranks_that_never_answer_are_named(late, rank):
+    refs = [_Ref(r, done=r not in late) for r in range(3)]
+    with pytest.raises(ring.RankError, match=f"no answer from rank {', '.join(map(str, late))} in") as caught:
+        ring.gather(_Ray, refs, "reducing")
+    assert caught.value.rank == rank
+
+
+def test_without_torch_large_sizes_are_left_out_and_that_is_said(monkeypatch):
+    monkeypatch.setattr(ring.importlib, "import_module", lambda _name: _Numbers)
+    monkeypatch.setattr(
+        ring.Rank, "about", lambda self: {"backend": "ray-numpy", "library": "no torch", "device": self.index}
+    )
+    actors = [_Actor(ring.Rank(r, 2, r)) for r in range(2)]
+    places = [({"NodeManagerAddress": "10.0.0.1"}, r) for r in range(2)]
+    answer = ring.measure(_Ray, actors, places, [8, 64 << 20])
+    assert [r["bytes"] for r in answer["rounds"]] == [8]
+    assert answer["left_out"] == [64 << 20]

@@ -125,5 +125,8 @@ def test_collective():
     assert result.ranks[1] == collective.Rank(1, "10.0.0.2", 0)
     assert result.rounds == (collective.Round(8, 0.5, 0.1, (1,)),)
     assert collective.parse_collective('{"error": "RuntimeError: no NPU"}').error == "RuntimeError: no NPU"
+    broken = collective.parse_collective(json.dumps({**document, "error": "it broke", "failed_rank": 1}))
+    assert (broken.error, broken.place(broken.failed_rank)) == ("it broke", collective.Rank(1, "10.0.0.2", 0))
+    assert result.place(result.failed_rank) is None
     with pytest.raises(UnparsedError):
         collective.parse_collective('{"backend": "hccl"}')

@@ -22,23 +22,38 @@ class Rank:
 
 @dataclass(frozen=True)
 class Round:
-    """One all-reduce of ``bytes``; ``gbps`` in Gbit/s; ``wrong_ranks`` did not hold the sum afterwards."""
+    """One all-reduce of ``bytes``; ``gbps`` in Gbit/s; ``wrong_ranks`` did not hold the sum afterwards.
+
+    What is missing from a wrong sum is exactly what the ranks of ``lost_ranks`` put in.
+    """
 
     bytes: int
     seconds: float
     gbps: float
     wrong_ranks: tuple[int, ...]
+    lost_ranks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Collective:
-    """The whole run. ``backend`` is hccl, gloo or ray-numpy; ``error`` is set where it broke off."""
+    """The whole run. ``backend`` is hccl, gloo or ray-numpy, ``library`` whose it is.
+
+    ``error`` is set where it broke off, ``failed_rank`` where one rank was the first to fail (-1: none was).
+    ``left_out`` are sizes in bytes that the backend was not asked for.
+    """
 
     backend: str = ""
     world_size: int = 0
     ranks: tuple[Rank, ...] = ()
     rounds: tuple[Round, ...] = ()
     error: str = ""
+    library: str = ""
+    failed_rank: int = -1
+    left_out: tuple[int, ...] = ()
+
+    def place(self, rank: int) -> Rank | None:
+        """Where a rank ran, as far as it is known."""
+        return next((r for r in self.ranks if r.rank == rank), None)
 
 
 def collective(sizes: Iterable[int], world_size: int, label: Mapping[str, str]) -> Command:
@@ -55,14 +70,25 @@ def parse_collective(text: str) -> Collective:
         UnparsedError: it printed something else.
     """
     answer = program_answer("hakuna-collective", text)
-    if answer.get("error"):
-        return Collective(error=str(answer["error"]))
+    error = str(answer.get("error", ""))
+    if error and "backend" not in answer:
+        return Collective(error=error)
     return Collective(
         str(answer["backend"]),
         int(answer["world_size"]),
         tuple(Rank(int(r["rank"]), str(r["node_ip"]), int(r["device"])) for r in answer["ranks"]),
         tuple(
-            Round(int(r["bytes"]), float(r["seconds"]), float(r["gbps"]), tuple(int(w) for w in r["wrong_ranks"]))
+            Round(
+                int(r["bytes"]),
+                float(r["seconds"]),
+                float(r["gbps"]),
+                tuple(int(w) for w in r["wrong_ranks"]),
+                tuple(int(w) for w in r.get("lost_ranks", ())),
+            )
             for r in answer["rounds"]
         ),
+        error,
+        str(answer.get("library", "")),
+        int(answer.get("failed_rank", -1)),
+        tuple(int(size) for size in answer.get("left_out", ())),
     )

@@ -18,6 +18,8 @@ from hakuna.simulator.tools import Call, Result, Tool, program, say
 LATENCY = 6e-5
 BANDWIDTH = 152.0
 _FLOAT = 4
+_RIGHT: dict[str, object] = {"wrong_ranks": [], "lost_ranks": []}
+LIBRARY = "torch 2.8.0, torch_npu 2.8.0"
 _TRANSFORMERS = {11: "4.56.2", 12: "4.57.3", 13: "4.57.6"}
 _DLINFER = {11: "0.2.6", 12: "0.2.7", 13: "0.2.7"}
 
@@ -26,6 +28,10 @@ _DLINFER = {11: "0.2.6", 12: "0.2.7", 13: "0.2.7"}
 HCCL_ERROR = (
     "RuntimeError: [ERROR] HCCL error: EI0006: Getting socket times out. Reason: 1. The remote does not initiate a "
     "connect request. 2. The local device cannot be connected."
+)
+#: And what the one says whose device another process holds (sample ej0001_hccp_exists).
+HCCP_ERROR = (
+    "RuntimeError: EJ0001: Failed to initialize the HCCP process. Reason: Maybe the last training process is running."
 )
 
 
@@ -109,8 +115,14 @@ class Collective(Tool):
             return _json({"error": "GetTimeoutError: Get timed out: some object(s) not ready."})
         if call.node.spec.has("collective-hangs"):
             return _json({"error": HCCL_ERROR})
+        answer = {"backend": "hccl", "library": LIBRARY, "world_size": len(ranks), "ranks": ranks, "rounds": []}
+        for rank in ranks:
+            place = call.node.spec.node_of_ip(str(rank["node_ip"])) or ""
+            if call.node.spec.has("collective-rank-fails", place, int(str(rank["device"]))):
+                told = f"joining over hccl: rank {rank['rank']} failed first: {HCCP_ERROR}"
+                return _json({**answer, "error": told, "failed_rank": rank["rank"]})
         rounds = _spoilt(call.node.spec, ranks, [_round(int(word)) for word in call.argv[1:]])
-        return _json({"backend": "hccl", "world_size": len(ranks), "ranks": ranks, "rounds": rounds})
+        return _json({**answer, "rounds": rounds})
 
 
 def _spoilt(
@@ -121,8 +133,10 @@ def _spoilt(
         place, device = spec.node_of_ip(str(rank["node_ip"])) or "", int(str(rank["device"]))
         if spec.has("ranks-share-device", place, device):
             rank["device"] = device - 1
-    if rounds and spec.has("collective-wrong-sum"):
-        rounds[-1]["wrong_ranks"] = [3]
+        if rounds and spec.has("collective-wrong-sum", place, device):
+            rounds[-1]["wrong_ranks"] = [rank["rank"]]
+        if rounds and spec.has("collective-rank-lost", place, device):
+            rounds[-1] |= {"wrong_ranks": [r["rank"] for r in ranks], "lost_ranks": [rank["rank"]]}
     slower = 100 if spec.has("slow-collective") else 1
     return [{**r, "gbps": float(str(r["gbps"])) / slower} for r in rounds]
 
@@ -131,7 +145,7 @@ def _round(size: int) -> dict[str, object]:
     count = max(_FLOAT, size // _FLOAT * _FLOAT)
     bits = count * 8 / 1e9
     seconds = LATENCY + bits / BANDWIDTH
-    return {"bytes": count, "seconds": round(seconds, 6), "gbps": round(bits / seconds, 4), "wrong_ranks": []}
+    return {"bytes": count, "seconds": round(seconds, 6), "gbps": round(bits / seconds, 4), **_RIGHT}
 
 
 @program("hakuna-pipeline")

@@ -12,7 +12,7 @@ from hakuna.probes.reading import Reading
 from hakuna.stages.run import Run
 
 #: From one element per rank to a tensor that fills the links, in bytes.
-SIZES = (8, 64 * 1024, 1024 * 1024, 32 * 1024 * 1024)
+SIZES = (8, 64 << 10, 1 << 20, 64 << 20)
 
 
 @dataclass(frozen=True)
