@@ -63,6 +63,7 @@ def test_the_software_is_that_of_the_last_good_run(hosts, inventory, findings):
     against the last good run of this cluster.
 
     Fix: if the new {name} was planned, nothing (a WARN is told once); else put {expected} back on {node}
+    Source: guide 0 (driver, firmware and CANN of every machine)
     """
     changed(findings, inventory, hosts.software)
 
@@ -74,6 +75,7 @@ def test_the_addresses_are_those_of_the_last_good_run(network, inventory, findin
     Judged on the address of every device, against the last good run of this cluster.
 
     Fix: if it was not planned: hccn_tool -i {device_id} -ip -s address {expected} netmask MASK
+    Source: guide 3 (the rank table holds every device_ip)
     """
     changed(findings, inventory, {"device IP": network.address.map(lambda a: a.ip or "-")})
 
@@ -86,6 +88,7 @@ def test_the_mesh_is_as_fast_as_usual(network, inventory, findings):
     deviation of the last good runs.
 
     Fix: compare the slowest pairs of this report with an older one's; hccn_tool -i N -stat -g and -optical -g there
+    Source: guide 0 (stable latency); Leys et al. 2013, median absolute deviation
     """
     times = []
     if inventory.past.series:
@@ -102,6 +105,7 @@ def test_the_packages_are_those_of_the_last_good_run(containers, inventory, find
     Judged on Python and its packages inside of every container, against the last good run of this cluster.
 
     Fix: if the new {name} was planned, nothing (a WARN is told once); else name the image by its digest
+    Source: guide 1 (the image is named by a tag)
     """
     names = ("lmdeploy", "dlinfer-ascend", "torch", "torch-npu", "ray", "transformers")
     tables = {name: containers.packages.map(lambda p, n=name: p.packages.get(n) or "-") for name in names}
@@ -115,6 +119,7 @@ def test_the_all_reduce_is_as_fast_as_usual(collective, inventory, findings):
     Judged on the largest all-reduce, against the last good runs' median and median absolute deviation.
 
     Fix: compare hccn_tool -i N -speed -g and -optical -g of all devices
+    Source: guide 5 (the device network); Leys et al. 2013, median absolute deviation
     """
     if not collective.ran:
         findings.skip("the devices belong to the running service")
@@ -129,6 +134,7 @@ def test_the_service_is_as_fast_as_usual(generation, api_server, inventory, find
     Judged on each against the last good runs' median and median absolute deviation.
 
     Fix: hakuna diff good last: what else changed? Then look at other load on the nodes and at the mesh
+    Source: guide 4.1; Leys et al. 2013, median absolute deviation
     """
     completion = http.parse_completion(generation.completion.value)
     rate = (completion.completion_tokens or 0) / generation.completion.value.seconds

@@ -6,7 +6,6 @@ from __future__ import annotations
 from hakuna.simulator.fault_kind import FaultKind, Scope, Shows
 
 _I = Scope.INVENTORY
-_SOURCE = "nightly runs: what changed overnight"
 
 FAULTS = (
     FaultKind(
@@ -15,7 +14,7 @@ FAULTS = (
         "another driver on every node than in the last good run",
         "HST129",
         "",
-        _SOURCE,
+        "guide 0",
         verdict="WARN",
         shows=Shows.NODES,
         settings={"simulation.past": {"driver": "25.2.0", "firmware": "7.7.0.1.231"}, "simulation.driver": "25.3.0"},
@@ -26,7 +25,7 @@ FAULTS = (
         "the last device has another address than in the last good run",
         "NET212",
         "",
-        _SOURCE,
+        "guide 3",
         verdict="WARN",
         shows=Shows.LAST_DEVICE,
         settings={"simulation.past": {"node-a/0 device IP": "10.20.0.10", "node-b/7 device IP": "10.20.1.117"}},
@@ -37,7 +36,7 @@ FAULTS = (
         "every round trip takes three times as long as usual, far below the limit",
         "NET223",
         "",
-        _SOURCE,
+        "guide 0",
         verdict="WARN",
         shows=Shows.CLUSTER,
         settings={"simulation.past": {"ping_median_ms": [0.07, 0.071, 0.069, 0.07]}, "simulation.slower_mesh": 3.0},
@@ -48,7 +47,7 @@ FAULTS = (
         "another Ray inside every container than in the last good run",
         "CTR312",
         "",
-        _SOURCE,
+        "guide 1",
         verdict="WARN",
         shows=Shows.NODES,
         settings={"simulation.past": {"ray": "2.46.0", "lmdeploy": "0.14.0"}, "simulation.ray_version": "2.48.0"},
@@ -59,7 +58,7 @@ FAULTS = (
         "the all-reduce is slower than usual",
         "COL604",
         "",
-        _SOURCE,
+        "guide 5",
         verdict="WARN",
         shows=Shows.CLUSTER,
         settings={"simulation.past": {"allreduce_gbps": [900000.0, 900100.0, 899900.0, 900000.0]}},
@@ -70,7 +69,7 @@ FAULTS = (
         "tokens come slower than usual",
         "GEN813",
         "",
-        _SOURCE,
+        "guide 4.1",
         verdict="WARN",
         shows=Shows.CLUSTER,
         settings={"simulation.past": {"tokens_per_second": [9e6, 9.1e6, 9e6, 8.9e6]}},
