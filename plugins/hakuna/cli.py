@@ -199,3 +199,7 @@ def _load(path: Path) -> Loaded:
 def _complain(text: str) -> None:
     sys.stdout.flush()
     sys.stderr.write(f"hakuna: {text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
