@@ -193,7 +193,10 @@ def test_no_worker_failed_first(api_server, inventory, findings):
     (/tmp/ray/session_latest/logs), and CANN's plog (~/ascend/log). A rank that reports something of its own comes
     before those that waited; if none does, the one that everybody waited for.
 
-    Fix: {advice}
+    Fix: on {where}, what the code asks for:
+    a taken port (EI0019, EJ0003): ss -ltnp; a device in use (EJ0001): npu-smi info
+    TLS (EI0016): hccn_tool -i N -tls -g; an address (EI0014): make the rank table again
+    without a code: read the log that is named
     Source: hicann/hccl fault_diagnosis (cluster_info_nego.md, param_link_stage.md); CANN error codes EI0001 to EJ0004
     """
     if api_server.ready:

@@ -60,6 +60,7 @@ SHAPES: Mapping[str, Callable[[], Inventory]] = {
     "1 x 8": lambda: shaped(1, 8),
     "A3, 2 x 16": lambda: shaped(2, 16, chip=Chip.ATLAS_800T_A3.value),
     "IPv6": lambda: shaped(2, 8, simulation__ipv6=True),
+    "a table of the site's own": lambda: shaped(2, 8, rank_table__generate=False),
     "no containers": lambda: shaped(2, 8, container__engine="none"),
     "LMDeploy 0.11.1": lambda: shaped(2, 8, simulation__lmdeploy_version="0.11.1"),
     "LMDeploy 0.16.0": lambda: shaped(2, 8, simulation__lmdeploy_version="0.16.0"),

@@ -17,9 +17,10 @@ from hakuna.simulator import (
     catalogue_service,
     catalogue_table,
 )
-from hakuna.simulator.fault_kind import FaultKind, Scope, Shows
+from hakuna.simulator.catalogue_combined import COMBINED
+from hakuna.simulator.fault_kind import Combination, FaultKind, Scope, Shows
 
-__all__ = ["CATALOGUE", "VARIANTS", "FaultKind", "Scope", "Shows", "markdown"]
+__all__ = ["CATALOGUE", "COMBINED", "VARIANTS", "Combination", "FaultKind", "Scope", "Shows", "markdown"]
 
 _PARTS = (
     catalogue_host,
@@ -47,7 +48,9 @@ def markdown() -> str:
         "",
         f"{count} faults that Hakuna is proven against. `--fault NAME[@PLACE]` puts one of the simulated cluster's in.",
         "`tests/simulated/` holds that each gives exactly its rule at its place, and that what depends on it",
-        "is BLOCKED by it. `make proof` prints the figures; `docs/detection.md` is the matrix.",
+        "is BLOCKED by it. `make proof` prints the figures; `docs/detection.md` is the matrix. Sources are threads",
+        "(`vllm-ascend #168`), projects' files and manuals; `guide N` is section N of dlinfer's",
+        "`docs/ascend_multinodes.md` (4c329c9).",
         "",
         "## Of the simulated cluster",
         "",
@@ -64,6 +67,14 @@ def markdown() -> str:
         "| fault | entry | what is wrong | rule | verdict | told at | blocks | source |",
         "|---|---|---|---|---|---|---|---|",
         *(_row(kind) for kind in VARIANTS.values()),
+        "",
+        "## Several at once",
+        "",
+        "Independent faults are as many causes; what one hides is not guessed at.",
+        "",
+        "| name | faults | causes | why | source |",
+        "|---|---|---|---|---|",
+        *(_combined(c) for c in COMBINED),
     ]
     return "\n".join(rows) + "\n"
 
@@ -72,6 +83,19 @@ def _row(kind: FaultKind) -> str:
     at = _settings(kind) if kind.scope is Scope.INVENTORY else kind.scope.value
     cells = (f"`{kind.name}`", at, kind.summary, kind.rule, kind.verdict, kind.shows.value, kind.blocks, kind.source)
     return "| " + " | ".join(cell or "-" for cell in cells) + " |"
+
+
+def _combined(combination: Combination) -> str:
+    faults = ", ".join(f"`{fault}`" for fault in combination.faults)
+    settings = ", ".join(f"`{path}: {value}`" for path, value in combination.settings.items())
+    cells = (
+        f"`{combination.name}`",
+        faults + (f" with {settings}" if settings else ""),
+        ", ".join(combination.causes),
+        combination.why,
+        combination.source,
+    )
+    return "| " + " | ".join(cells) + " |"
 
 
 def _settings(kind: FaultKind) -> str:

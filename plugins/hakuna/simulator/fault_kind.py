@@ -54,3 +54,15 @@ class FaultKind:
     shows: Shows = Shows.HERE
     settings: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Several faults at once. ``faults`` are written as ``--fault`` takes them, ``causes`` as reports name them."""
+
+    name: str
+    faults: tuple[str, ...]
+    causes: tuple[str, ...]
+    why: str
+    source: str
+    settings: Mapping[str, Any] = field(default_factory=lambda: NOTHING)

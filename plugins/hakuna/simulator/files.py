@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hakuna.simulator.containers import host_path
 from hakuna.simulator.state import FIRST_PID
+from hakuna.simulator.table_faults import site_table
 
 if TYPE_CHECKING:
     from hakuna.simulator.node import SimNode
@@ -31,6 +32,8 @@ def simulated_file(node: SimNode, path: str, container: str | None) -> bytes | N
     make = _model_config if path == model_config else _FILES.get(path)
     if path == node.inventory.rank_table.path and node.spec.has("old-table-there", node.name) and container is None:
         return GUIDE_TABLE.encode()
+    if path == node.inventory.rank_table.path and not node.inventory.rank_table.generate:
+        return site_table(node.spec, node.name)
     if make is None or (path in (*_FROM_HOST, model_config) and host_path(node, path, container) is None):
         return None  # no such file; or one of the host's, which a container has only where it is mounted
     text = make(node, path, container is not None)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hakuna.inventory.model import Chip
 from hakuna.simulator.cluster import ClusterSpec
 
 Table = dict[str, Any]
@@ -46,6 +47,26 @@ _FAULTS: Mapping[str, Callable[[Table, Entries, Entries], object]] = {
 }
 _CUT = "table-cut"
 _LOST_END = 40  # characters
+
+
+def site_table(spec: ClusterSpec, node: str) -> bytes | None:
+    """The table that a site's own script has put on a node (``rank_table.generate: false``); None: it has not."""
+    if spec.has("table-missing", node) or spec.inventory.chip is Chip.ATLAS_800T_A3:
+        return None
+    nodes = spec.inventory.ordered_nodes
+    ranks = {place: str(rank) for rank, place in enumerate(d for n in nodes for d in n.devices)}
+    servers = [
+        {
+            "server_id": n.node_ip,
+            "device": [
+                {"device_id": str(d.device), "device_ip": spec.device(d.node, d.device).ip, "rank_id": ranks[d]}
+                for d in n.devices
+            ],
+        }
+        for n in nodes
+    ]
+    table = {"version": "1.0", "server_count": str(len(servers)), "status": "completed", "server_list": servers}
+    return rewritten(spec, node, (json.dumps(table, indent=2) + "\n").encode())
 
 
 def rewritten(spec: ClusterSpec, node: str, content: bytes) -> bytes:
