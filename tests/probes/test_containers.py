@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_inside_moves_environment_and_stdin_into_the_container():
     assert (moved.env, moved.spawn_log, moved.mutates, moved.deadline) == ({}, "/tmp/x.log", True, 7)
     assert containers.inside(inventory(), Command("x", ("cat",), stdin=b"x")).argv[2] == "-i"
     assert containers.inside(inventory(), Command("x", ("cat",)), interactive=True).argv[2] == "-i"
-    assert containers.inside(inventory(Engine.NONE), command) is command
+    assert containers.inside(inventory(Engine.NONE), command) == replace(command, bare=command)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ class Command:
     ``id`` names it inside its batch ("hccn.ip/3"). Commands of one ``lane`` run in order, lanes run
     side by side on the node. ``deadline`` is in seconds. ``mutates`` is true for whatever may change
     the node: transports of a read-only run refuse it. ``spawn_log`` starts the command detached, with
-    both streams appended to that file on the node; its outcome's stdout is then the process id.
+    both streams appended to that file on the node; its outcome's stdout is then the process id. ``bare`` is the same
+    command for whoever is inside the node's container already; None where only the host itself will do.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Command:
     sudo: bool = False
     spawn_log: str = ""
     output_limit: int = OUTPUT_LIMIT
+    bare: Command | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from hakuna.stages.journal import Journal
 from hakuna.stages.run import Mode, Plan, Run, save_run
 from hakuna.transports import Transport
 from hakuna.transports.replay import ReplayTransport
+from hakuna.transports.ways import FanOut
 
 
 def plan_of(config: pytest.Config) -> Plan:
@@ -42,7 +43,11 @@ def plan_of(config: pytest.Config) -> Plan:
     mode = Mode.PREFLIGHT if preflight else Mode.ATTACH if attach else Mode.FULL
     until = config.getoption("--until")
     return Plan(
-        mode, bool(config.getoption("--keep")), Stage(until) if until else Stage.TEARDOWN, config.getoption("--mesh")
+        mode,
+        bool(config.getoption("--keep")),
+        Stage(until) if until else Stage.TEARDOWN,
+        config.getoption("--mesh"),
+        FanOut(config.getoption("--fan-out")),
     )
 
 
@@ -135,14 +140,15 @@ def assemble(
 ) -> Run:
     """A live run on ``folder``, held by this process and carried as the inventory says unless others are named."""
     redactor = Redactor(secrets_of(inventory))
+    journal = Journal(folder, redactor)
     run = Run(
         id=identity,
         folder=folder,
         inventory=inventory,
         inventory_name=name,
-        transport=transport or _transport(inventory, folder.parent),
+        transport=transport or _transport(inventory, folder.parent, plan, journal),
         store=EvidenceStore(folder / "evidence", redactor),
-        journal=Journal(folder, redactor),
+        journal=journal,
         plan=plan,
         holder=holder or Holder.me(),
     )
@@ -155,9 +161,9 @@ def _own_transport(config: pytest.Config, inventory: Inventory) -> Transport | N
     return own
 
 
-def _transport(inventory: Inventory, reports: Path) -> Transport:
+def _transport(inventory: Inventory, reports: Path, plan: Plan, journal: Journal) -> Transport:
     try:
-        return connect(inventory, reports)
+        return connect(inventory, reports, plan.fan_out, lambda text: journal.write("note", text=text))
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hakuna.judgement.stage import Stage
+from hakuna.transports.ways import FanOut
 
 MARKERS = (
     "hardware: needs real NPUs; skipped, with its reason, on a simulated cluster",
@@ -43,6 +44,12 @@ def add_options(parser: pytest.Parser) -> None:
         choices=["auto", "full", "rail"],
         default="auto",
         help="which device pairs are pinged: all, those of the same index, or by size (auto)",
+    )
+    group.addoption(
+        "--fan-out",
+        choices=[how.value for how in FanOut],
+        default=FanOut.AUTO.value,
+        help="how batches reach the nodes: over ssh, as Ray tasks wherever Ray is up, or by the number of nodes (auto)",
     )
     group.addoption(
         "--explain", metavar="RULE", help="say why a rule exists, how it is judged and what to do; then exit"

@@ -136,11 +136,11 @@ def inside(inventory: Inventory, command: Command, interactive: bool = False) ->
     command stays a file of the host.
     """
     if inventory.container.engine is Engine.NONE:
-        return command
+        return replace(command, bare=command)
     argv = [_engine(inventory), "exec"]
     if interactive or command.stdin:
         argv.append("-i")
     for name, value in command.env.items():
         argv += ["-e", f"{name}={value}"]
     argv += [inventory.container.name, *command.argv]
-    return replace(command, argv=tuple(argv), env={}, sudo=True)
+    return replace(command, argv=tuple(argv), env={}, sudo=True, bare=replace(command, sudo=False))

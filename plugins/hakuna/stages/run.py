@@ -30,6 +30,7 @@ from hakuna.stages.answers import Answers
 from hakuna.stages.holder import Holder
 from hakuna.stages.journal import Journal, Trace
 from hakuna.transports import Transport
+from hakuna.transports.ways import FanOut
 from hakuna.where import Where
 
 
@@ -66,6 +67,7 @@ class Plan:
     keep: bool = False
     until: Stage = Stage.TEARDOWN
     mesh: str = "auto"
+    fan_out: FanOut = FanOut.AUTO
 
     def wants(self, stage: Stage) -> bool:
         """Whether checks of the stage belong to the run."""
@@ -76,12 +78,19 @@ class Plan:
         return stage.order <= self.until.order
 
     def as_json(self) -> dict[str, Any]:
-        return {"mode": self.mode.value, "keep": self.keep, "until": self.until.value, "mesh": self.mesh}
+        return {
+            "mode": self.mode.value,
+            "keep": self.keep,
+            "until": self.until.value,
+            "mesh": self.mesh,
+            "fan_out": self.fan_out.value,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """Read what :meth:`as_json` wrote."""
-        return cls(Mode(data["mode"]), data["keep"], Stage(data["until"]), data["mesh"])
+        how = FanOut(data.get("fan_out", FanOut.AUTO.value))
+        return cls(Mode(data["mode"]), data["keep"], Stage(data["until"]), data["mesh"], how)
 
 
 Collector = Callable[["Run"], object]

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
 
 from hakuna.evidence import Batch, HttpAnswer, HttpRequest, NodeAnswer
 
@@ -32,3 +32,24 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Give back connections and threads; the transport can not be used afterwards."""
+
+
+#: Hears one node's answer; called as answers come, from any thread, never for two nodes at a time.
+Take = Callable[[str, NodeAnswer], None]
+
+
+@runtime_checkable
+class StreamingTransport(Protocol):
+    """A transport that can hand over each node's answer as it comes, and keep none of it."""
+
+    def stream(self, name: str, batches: Mapping[str, Batch], take: Take) -> None:
+        """As :meth:`Transport.run`, but every answer goes to ``take``."""
+
+
+def stream(transport: Transport, name: str, batches: Mapping[str, Batch], take: Take) -> None:
+    """Carry a batch whose answers are too large to be held together; any transport will do."""
+    if isinstance(transport, StreamingTransport):
+        transport.stream(name, batches, take)
+        return
+    for node, answer in transport.run(name, batches).items():
+        take(node, answer)
