@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lab import host
 from lab.build import Lab
 from lab.machine import LabError, run, wait_for
+from lab.network import DEVICES_BRIDGE, ip
 from lab.npu import CHIP_FILE
 from lab.plan import DEVICES_MASK, FOLDER, IN_HOST, MODEL, namespace, switch_port
 
@@ -162,6 +163,17 @@ def _narrow(lab: Lab, place: Place) -> str:
     return f"{lab.plan.device_ip(place.host, place.device)}/24"
 
 
+def _other_vlan(lab: Lab, place: Place) -> None:
+    """A switch's VLANs are broadcast domains of their own: the port moves to a bridge of its own."""
+    port = switch_port(place.host, place.device)
+    ip(lab.switch.beside("ip"), ["link add vlan20 type bridge", "link set vlan20 up", f"link set {port} master vlan20"])
+
+
+def _own_vlan(lab: Lab, place: Place) -> None:
+    port = switch_port(place.host, place.device)
+    ip(lab.switch.beside("ip"), [f"link set {port} master {DEVICES_BRIDGE}", "link del vlan20"])
+
+
 def _tls(switch: int) -> Act:
     def act(lab: Lab, place: Place) -> None:
         content = json.dumps({"tls": {str(place.device): switch}}).encode()
@@ -258,6 +270,7 @@ CATALOGUE = {
     "one-way": Fault("pair", "requests of one device never reach another", "NET220", _one_way, _no_rules),
     "duplicate-ip": Fault("device", "it has the first device's address", "NET202", _address(_first), _address(_own)),
     "wrong-netmask": Fault("device", "its netmask is too narrow", "NET206", _address(_narrow), _address(_own)),
+    "vlan": Fault("device", "the switch has its port in another VLAN", "NET220", _other_vlan, _own_vlan),
     "tls-differs": Fault("device", "its TLS switch is on", "NET204", _tls(1), _tls(0)),
     "stale-hccn-conf": Fault("device", "/etc/hccn.conf has another address", "NET205", _stale, _fresh),
     "sshd-down": Fault("host", "nobody listens on port 22", "HST101", _sshd_down, _sshd_up),

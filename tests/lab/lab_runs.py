@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -41,6 +42,14 @@ def environment() -> dict[str, str]:
 def newest(reports: Path) -> Path:
     """The folder of the last run that wrote its findings."""
     return max((p.parent for p in reports.glob("*/findings.json")), key=lambda p: p.name)
+
+
+def mesh_of(report: Path) -> dict[tuple[str, str], str]:
+    """What the report's page shows of each directed pair: its loss in per cent, or its word where nothing was read."""
+    text = (report / "report.html").read_text(encoding="utf-8")
+    drawing = text[text.index('<svg class="heat"') :].partition("</svg>")[0]
+    squares = re.findall(r"<title>(\S+) → (\S+): ([^,<]+)[,<]", drawing)
+    return {(source, target): loss.removesuffix("%") for source, target, loss in squares}
 
 
 def run(reports: Path, *more: str) -> Told:

@@ -5,11 +5,22 @@ from __future__ import annotations
 
 import pytest
 from lab.plan import Plan
-from lab_runs import Finding, run
+from lab_runs import Finding, mesh_of, newest, run
 
 from lab import faults
 
 PLAN = Plan(bare=True)
+BAD = "lab-b/1"
+AROUND = {(BAD, f"lab-a/{i}") for i in range(8)} | {(f"lab-a/{i}", BAD) for i in range(8)}
+#: Which squares of the report's matrix must show loss, and no others.
+IN_THE_MESH = {
+    "link-down": AROUND,
+    "cable-out": AROUND,
+    "loss": AROUND,
+    "one-way": {("lab-a/0", BAD)},
+    "vlan": AROUND,
+    "tls-differs": set(),
+}
 
 
 def place_of(name, lab):
@@ -32,14 +43,17 @@ def test_a_real_fault_is_the_single_root_cause_where_it_is(lab, tmp_path, name):
     finally:
         mended = faults.mend(lab)
     wanted = Finding(faults.CATALOGUE[name].rule, place_of(name, lab))
-    if name == "loss":  # three packets a pair: chance may split the one port into a direction and a few pairs
-        assert {f.rule for f in told.root_causes} == {wanted.rule}, told.output
-        assert all(wanted.where in f.where for f in told.root_causes), told.output
-    else:
-        assert told.root_causes == (wanted,), told.output
+    assert told.root_causes == (wanted,), told.output
     assert told.verdict == "NOT READY"
     assert not told.unjudged
     assert len(mended) == 1
+    if name in IN_THE_MESH:
+        shown = mesh_of(newest(tmp_path))
+        assert len(shown) == 128
+        lossy = {pair: float(loss) for pair, loss in shown.items() if loss != "0"}
+        assert set(lossy) == IN_THE_MESH[name], lossy
+        some = name == "loss"
+        assert all((0 < loss < 100) is some for loss in lossy.values()), lossy
 
 
 def test_mended_faults_leave_nothing(lab, tmp_path):

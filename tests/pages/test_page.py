@@ -99,7 +99,7 @@ def test_the_mesh_shows_the_bad_device_in_both_directions(two_faults):
     text, document = read(two_faults)
     loss = text[text.index('<svg class="heat"') :].partition("</svg>")[0]
     assert loss.count("<rect") == 128
-    lossy = re.findall(r'class="l1"[^>]*><title>(.*?): 33%, 0\.\d+ ms</title>', loss)
+    lossy = re.findall(r'class="l2"[^>]*><title>(.*?): 35%, 0\.\d+ ms</title>', loss)
     assert len(lossy) == 16
     assert (
         sum(pair.startswith("node-a/5 →") for pair in lossy) == sum(pair.endswith("→ node-a/5") for pair in lossy) == 8
@@ -117,7 +117,7 @@ def test_what_a_green_run_shows(green):
     assert [int(r) for r, _ in ranks] == list(range(16))
     assert len({ip for _, ip in ranks}) == 16
     deeds = text[text.index('id="deeds"') :].partition("</section>")[0]
-    assert deeds.count("gone again") == 5
+    assert deeds.count("gone again") == 6
     assert "docker run -d" in deeds
     assert "STILL THERE" not in deeds
     assert "api_server.log" in document.text

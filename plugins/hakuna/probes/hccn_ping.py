@@ -32,6 +32,16 @@ class Ping:
     times_ms: tuple[float, ...] = ()
     error: str = ""
 
+    def plus(self, other: Ping) -> Ping:
+        """Both pings of one pair as one; where nothing could be sent, there is nothing to add."""
+        if not self.sent or not other.sent:
+            return self if self.sent or not other.sent else other
+        sent, received = self.sent + other.sent, self.received + other.received
+        error = "" if received else self.error or other.error
+        return Ping(
+            self.target, sent, received, 100.0 * (sent - received) / sent, self.times_ms + other.times_ms, error
+        )
+
 
 def parse_ping(text: str) -> Ping:
     """Read one ping.

@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage ``network``: the devices' own network (guide, section 5). Two round trips: the mesh needs the addresses."""
+"""Stage ``network``: the devices' own network (guide, section 5). Two round trips: the mesh needs the addresses.
+
+Where packets are lost by halves, a third one asks the pairs of the suspects again, with more packets.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from hakuna.evidence import Batch, Command
 from hakuna.inventory.model import Chip, Inventory, Node
-from hakuna.judgement import mesh_schedule
+from hakuna.judgement import mesh_again, mesh_schedule
 from hakuna.probes import hccn, hccn_conf
 from hakuna.probes.reading import Reading, ReadingState, Table
 from hakuna.stages.answers import Answers, lost
 from hakuna.stages.run import Run
 from hakuna.where import Where
+
+#: The batch of the second pings.
+MESH_AGAIN = "network.mesh.again"
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,10 @@ def collect(run: Run) -> NetworkFacts:
             pair = Where.pair(source, target)
             unprobed[pair] = lost(pair, f"not probed: {unknown} has no known address", f"network/{unknown.node}")
     mesh = run.send("network.mesh", {n: Batch(tuple(c)) for n, c in pings.items()})
+    probed = {Where.pair(a, b): _ping(mesh, a, b) for a, b in pairs}
+    again = _ask_again(run, probed, known)
+    more = f"; {len(again)} pairs asked again with {mesh_again.PACKETS} packets" if again else ""
+    probed |= again
     return NetworkFacts(
         address=addresses,
         link=answers.per_device("hccn.link", hccn.parse_link, devices),
@@ -80,9 +91,29 @@ def collect(run: Run) -> NetworkFacts:
         lldp=answers.per_device("hccn.lldp", hccn.parse_lldp, devices),
         link_history=answers.per_device("hccn.link_stat", hccn.parse_link_stat, devices),
         conf=answers.per_node("hccn.conf", hccn_conf.parse_conf),
-        pings=Table({Where.pair(a, b): _ping(mesh, a, b) for a, b in pairs} | unprobed),
-        coverage=schedule.coverage + (f"; {len(unprobed)} of them not probed" if unprobed else ""),
+        pings=Table(probed | unprobed),
+        coverage=schedule.coverage + (f"; {len(unprobed)} of them not probed" if unprobed else "") + more,
     )
+
+
+def _ask_again(
+    run: Run, first: Mapping[Where, Reading[hccn.Ping]], known: Mapping[Where, str]
+) -> dict[Where, Reading[hccn.Ping]]:
+    """Ping the pairs of devices that lose some packets once more; what both rounds said of each."""
+    asked = mesh_again.to_ask_again({(w.source, w.target): r.fact for w, r in first.items() if r.fact is not None})
+    if not asked or not run.asked_or_live(MESH_AGAIN):
+        return {}
+    batches: dict[str, list[Command]] = {}
+    for source, target in asked:
+        command = hccn.ping(source.device, known[target], target.node, target.device, mesh_again.PACKETS)
+        batches.setdefault(source.node, []).append(command)
+    answers = run.send(MESH_AGAIN, {n: Batch(tuple(c)) for n, c in batches.items()})
+    both: dict[Where, Reading[hccn.Ping]] = {}
+    for source, target in asked:
+        pair, second = Where.pair(source, target), _ping(answers, source, target)
+        before = first[pair].fact
+        both[pair] = second if second.fact is None or before is None else replace(second, fact=before.plus(second.fact))
+    return both
 
 
 def addresses_of(answers: Answers, devices: tuple[Where, ...]) -> Table[hccn.DeviceAddress]:

@@ -96,13 +96,13 @@ def gather(report: RunReport) -> Exhibits:
     source = _evidence(folder, report, data)
     store = EvidenceStore(source)
     inventory = data.get("inventory") or {}
-    wanted = ("host", "container", "rank_table", "collective", "network.mesh")
+    wanted = ("host", "container", "rank_table", "collective", "network.mesh", "network.mesh.again")
     answers: dict[str, Mapping[str, NodeAnswer]] = {n: part(n, lambda n=n: store.answers(n) or {}, {}) for n in wanted}  # type: ignore[misc]  # mypy does not follow a default in a lambda
     events: list[dict[str, Any]] = part("the journal", lambda: list(Journal(folder).events()), [])
     head = str(inventory.get("head") or (report.nodes[0][0] if report.nodes else ""))
     limits = inventory.get("thresholds") or {}
     exhibits = Exhibits(
-        mesh=part("the mesh", lambda: _mesh(answers["network.mesh"], inventory, limits), MeshMap()),
+        mesh=part("the mesh", lambda: _mesh(answers, inventory, limits), MeshMap()),
         versions=part("versions", lambda: version_table(answers, tuple(n for n, _ in report.nodes)), VersionTable()),
         ranks=part("ranks", lambda: rank_map(answers, _names(inventory)), RankMap()),
         generation=part("generation", lambda: generation(store, _prompt(inventory), head), Generation()),
@@ -135,10 +135,11 @@ def _evidence(folder: Path, report: RunReport, data: Mapping[str, Any]) -> Path:
     return folder / "evidence"
 
 
-def _mesh(answers: Mapping[str, NodeAnswer], inventory: Mapping[str, Any], limits: Mapping[str, Any]) -> MeshMap:
+def _mesh(answers: Mapping[str, Mapping[str, NodeAnswer]], inventory: Mapping[str, Any], limits: Mapping[str, Any]) -> MeshMap:
     nodes = [(str(n["name"]), tuple(map(int, n["device_ids"]))) for n in inventory.get("nodes", ())]
     loss, ms = _number(limits, "ping_loss_percent", 0.0), _number(limits, "ping_latency_ms", 5.0)
-    return mesh_map(pairs_of(answers), nodes, loss_limit=loss, ms_limit=ms)
+    pairs = pairs_of(answers["network.mesh"], answers["network.mesh.again"])
+    return mesh_map(pairs, nodes, loss_limit=loss, ms_limit=ms)
 
 
 def _number(limits: Mapping[str, Any], name: str, default: float) -> float:

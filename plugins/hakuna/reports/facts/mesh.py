@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hakuna.evidence import NodeAnswer
 from hakuna.probes import hccn
-from hakuna.probes.reading import ReadingState, read
+from hakuna.probes.reading import Reading, ReadingState, read
 from hakuna.where import Where
 
 #: Up to so many nodes every pair of devices has a cell of its own; beyond, every pair of nodes.
@@ -62,22 +62,30 @@ class MeshMap:
     slowest: Pair | None = None
 
 
-def pairs_of(answers: Mapping[str, NodeAnswer]) -> list[Pair]:
-    """Every pair that the batch ``network.mesh`` probed, through the probes' own parser."""
+def pairs_of(answers: Mapping[str, NodeAnswer], again: Mapping[str, NodeAnswer] | None = None) -> list[Pair]:
+    """Every pair that the mesh probed, through the probes' own parser; ``again`` is what was said when asked again."""
+    first, second = _readings(answers), _readings(again or {})
     found = []
+    for (source, target), reading in (first | second).items():
+        if reading.state is not ReadingState.READ or reading.fact is None:
+            found.append(Pair(source, target, detail=f"{reading.state.value}: {reading.detail}"))
+        else:
+            before = first[source, target].fact if (source, target) in second else None
+            ping = before.plus(reading.fact) if before is not None else reading.fact
+            middle = sorted(ping.times_ms)[len(ping.times_ms) // 2] if ping.times_ms else None  # as NET222 judges
+            found.append(Pair(source, target, ping.loss_percent, middle, ping.error))
+    return found
+
+
+def _readings(answers: Mapping[str, NodeAnswer]) -> dict[tuple[Where, Where], Reading[hccn.Ping]]:
+    found = {}
     for node, answer in answers.items():
         for outcome in answer.outcomes.values():
             match = _PING.fullmatch(outcome.id)
-            if match is None:
-                continue
-            source, target = Where(node, int(match[1])), Where(match[2], int(match[3]))
-            reading = read(Where.pair(source, target), outcome, hccn.parse_ping, "", answer.trouble)
-            if reading.state is not ReadingState.READ or reading.fact is None:
-                found.append(Pair(source, target, detail=f"{reading.state.value}: {reading.detail}"))
-                continue
-            ping = reading.fact
-            middle = sorted(ping.times_ms)[len(ping.times_ms) // 2] if ping.times_ms else None  # as NET222 judges
-            found.append(Pair(source, target, ping.loss_percent, middle, ping.error))
+            if match is not None:
+                source, target = Where(node, int(match[1])), Where(match[2], int(match[3]))
+                pair = Where.pair(source, target)
+                found[source, target] = read(pair, outcome, hccn.parse_ping, "", answer.trouble)
     return found
 
 
