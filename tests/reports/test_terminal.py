@@ -51,7 +51,7 @@ def test_the_tls_fault_is_one_root_cause_on_the_first_screen():
     text = show(report(*tls_fault(), book=a_book("NET204")))
     screen = text.splitlines()[:24]
     assert screen[0].startswith("NOT READY  SIMULATED  demo")
-    assert " 1. NET204 title of NET204" in screen
+    assert " 1. NET204 Title of NET204" in screen
     assert "    where     node-b/3" in screen
     assert "      hccn_tool -i 3 -tls -s enable 1" in screen
     assert "    expected  on   observed  off" in screen

@@ -15,7 +15,7 @@ from hakuna.inventory.model import TransportKind
 from hakuna.judgement.verdict import Finding, RunVerdict, Verdict
 from hakuna.reports.grouping import Group, groups, name_places, root_groups
 from hakuna.reports.model import RunReport
-from hakuna.reports.text import clean, lines, one_line, plural
+from hakuna.reports.text import clean, headline, lines, one_line, plural
 from hakuna.reports.writer import WRITTEN
 from hakuna.stages.run import Mode, Run
 
@@ -173,7 +173,7 @@ def _warnings(page: _Page, report: RunReport) -> None:
 
 def _group(page: _Page, report: RunReport, group: Group, lead: str) -> None:
     """One root cause, warning or question: what, where, why, how to mend it, what rests on it."""
-    heading = f"{group.rule} {report.title(group.rule)}".rstrip()
+    heading = f"{group.rule} {headline(report.title(group.rule))}".rstrip()
     page.hang(Text(lead, style=_STYLE[group.verdict]), Text(one_line(heading), style=_STYLE[group.verdict]))
     _where(page, group)
     if group.alike:

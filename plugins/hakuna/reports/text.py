@@ -43,6 +43,21 @@ def for_xml(text: str) -> str:
     return _NOT_XML.sub("", clean(text))
 
 
+#: Words of rules' names that are written otherwise than a function's name can be.
+_SPELLED = {
+    "tls": "TLS", "npu": "NPU", "npus": "NPUs", "ip": "IP", "ips": "IPs", "hccl": "HCCL", "cann": "CANN", "tcp": "TCP",
+    "lmdeploy": "LMDeploy", "ray": "Ray", "gcs": "GCS", "lldp": "LLDP", "api": "API", "ssh": "ssh", "hccn": "hccn",
+    "json": "JSON", "ascend": "Ascend", "smi": "smi", "tp": "tp", "gloo": "gloo", "guides": "guide's", "hosts": "hosts",
+}  # fmt: skip
+
+
+def headline(title: str) -> str:
+    """A rule's title for people: ``TLS switch is the same on every device``."""
+    words = [_SPELLED.get(word, word) for word in title.split()]
+    text = " ".join(words).replace("NPU smi", "npu-smi")
+    return text[:1].upper() + text[1:] if text and words[0] not in ("tp", "ssh", "gloo", "hccn") else text
+
+
 def plural(count: int, noun: str) -> str:
     """``1 check``, ``3 checks``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

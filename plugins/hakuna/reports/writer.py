@@ -10,7 +10,12 @@ from pathlib import Path
 
 from hakuna.reports import ctrf, drift, findings_json, history, junit, markdown, page, prometheus
 from hakuna.reports.facts import Exhibits, gather
+from hakuna.reports.facts.exhibits import Night
 from hakuna.reports.model import RunReport
+
+
+#: So many runs are on a page.
+NIGHTS = 30
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,13 @@ def _exhibits(report: RunReport, folder: Path) -> Exhibits:
         return replace(exhibits, problems=(*exhibits.problems, str(error)))
     entry = history.entry_of(report, exhibits)
     good, changes = drift.since_good(history.good_before(runs, entry), entry, exhibits.limits)
+    alike = [r for r in runs if r.simulated == entry.simulated and r.id != entry.id and r.started <= entry.started]
+    shown = [*alike[1 - NIGHTS :], entry]
     rows = [((c.name, c.before, c.after), c.what) for c in changes]
     return replace(
         exhibits,
         last_good=good,
+        nights=tuple(Night(r.id, r.started, r.verdict, {m.name: m.value for m in r.measures.values()}) for r in shown),
         since=tuple(row for row, _ in rows),
         drifted=tuple(row for row, what in rows if what in ("fact", "figure")),
     )

@@ -40,11 +40,22 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Night:
+    """One earlier run, as the page shows it; ``measures`` by name."""
+
+    run: str
+    started: float
+    verdict: str
+    measures: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Exhibits:
     """All there is to show. ``problems`` say which parts could not be read, and why.
 
     ``since`` is what changed (name, before, after) since the run ``last_good``, ``drifted`` those of it that no
-    check speaks of: versions, addresses, figures. All are empty without a history.
+    check speaks of: versions, addresses, figures. ``nights`` are the last runs, this one the last of them. All are
+    empty without a history.
     """
 
     mesh: MeshMap = field(default_factory=MeshMap)
@@ -63,6 +74,7 @@ class Exhibits:
     last_good: str = ""
     since: tuple[tuple[str, str, str], ...] = ()
     drifted: tuple[tuple[str, str, str], ...] = ()
+    nights: tuple[Night, ...] = ()
     limits: Drift = field(default_factory=Drift)
 
     def excerpt(self, source: str) -> Excerpt | None:

@@ -61,6 +61,7 @@ def _draw(mesh: MeshMap, title: str, style: Callable[[Cell], str], words: Words)
     label = f"{escape(title)}: {escape(words('mesh_pairs', mesh.pairs))}"
     parts = [f'<svg class="heat" viewBox="{box}" role="img" aria-label="{label}">']
     parts += _labels(mesh, offsets, size, margin)
+    parts += _own_nodes(mesh, offsets)
     for cell in mesh.cells:
         x, y = offsets[cell.column], offsets[cell.row]
         words_of = escape(f"{names[cell.row]} → {names[cell.column]}: {_figures(cell, words)}")
@@ -79,6 +80,16 @@ def _offsets(mesh: MeshMap) -> tuple[list[float], float]:
         offsets += [at + i for i in range(count)]
         at += count + (0 if mesh.by_node else _GAP)
     return offsets, at
+
+
+def _own_nodes(mesh: MeshMap, offsets: list[float]) -> Iterable[str]:
+    """The pairs within one node do not use this network: their square is there, so that it does not look forgotten."""
+    first = 0
+    for _, devices in mesh.nodes:
+        if not mesh.by_node and devices:
+            at = offsets[first]
+            yield f'<path class="own" d="M{at:g} {at:g}h{devices - 0.08:g}v{devices - 0.08:g}h-{devices - 0.08:g}z"/>'
+        first += devices
 
 
 def _labels(mesh: MeshMap, offsets: list[float], size: float, margin: float) -> Iterable[str]:

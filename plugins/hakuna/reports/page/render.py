@@ -18,9 +18,9 @@ from hakuna.reports.facts import Exhibits
 from hakuna.reports.facts.excerpts import Excerpt
 from hakuna.reports.grouping import Group, groups, name_places, root_groups
 from hakuna.reports.model import RunReport
-from hakuna.reports.page import heat
+from hakuna.reports.page import heat, trend
 from hakuna.reports.page.words import Words
-from hakuna.reports.text import clean, lines, one_line
+from hakuna.reports.text import clean, headline, lines, one_line
 
 if TYPE_CHECKING:
     import jinja2
@@ -32,7 +32,9 @@ FINDINGS = 6
 _GROUPS = 60
 _PLACES = 600
 _FOLLOWING = (Verdict.BLOCKED.value, Verdict.SKIP.value, "-")  # verdicts that say nothing new of a check
+_GREEN = (Verdict.PASS.value, Verdict.WARN.value)
 _MINUTE = 60
+_LEAD = 60  # characters of places in the first sentence
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,14 @@ def render(report: RunReport, exhibits: Exhibits, language: str = "") -> str:
         bars=_bars(report, exhibits),
         loss_map=heat.loss_map(exhibits.mesh, words),
         time_map=heat.time_map(exhibits.mesh, limit, words),
-        since=[row for row in exhibits.since if row[2].split(" ")[0] not in _FOLLOWING],
+        since=[row for row in exhibits.since if not _is_dull(row)],
+        nights=trend.strip(exhibits.nights, words),
+        trends=trend.trends(exhibits.nights, exhibits.measures),
+        shares=_shares(report),
         pair_words=heat.pair_words,
         steps=heat.STEPS,
         checks=_checks(report),
+        tally=_tally,
         said=_said,
         most_findings=FINDINGS,
     )
@@ -115,7 +121,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters |= {"line": one_line, "seconds": seconds, "places": name_places}
+    environment.filters |= {"headline": headline, "line": one_line, "seconds": seconds, "places": name_places}
     return environment
 
 
@@ -135,12 +141,35 @@ def seconds(value: float | None) -> str:
     return f"{value:.1f} s" if value < _MINUTE else f"{int(value) // _MINUTE} min {int(value) % _MINUTE} s"
 
 
+def _is_dull(row: tuple[str, str, str]) -> bool:
+    """Whether a change says nothing: a check that only follows others now, or one that applies now and is fine."""
+    _, before, after = row
+    first, now = before.split(" ")[0], after.split(" ")[0]
+    return now in _FOLLOWING or (first in _FOLLOWING and now == _GREEN[0])
+
+
+def _shares(report: RunReport) -> list[tuple[str, float, float]]:
+    """The verdicts as parts of one bar: name, where it begins, how wide it is, in per cent."""
+    whole = sum(report.counts.values()) or 1
+    found, at = [], 0.0
+    for verdict in reversed(Verdict):
+        if width := 100 * report.counts.get(verdict, 0) / whole:
+            found.append((verdict.value, at, width))
+            at += width
+    return found
+
+
 def _lead(report: RunReport, words: Words) -> str:
     if report.verdict is RunVerdict.READY:
         return words("ready")
     causes = len(root_groups(report.summary.root_causes))
     if report.verdict is RunVerdict.NOT_READY and not causes:
         return one_line("; ".join(report.problems), 300)
+    if causes == 1:
+        group = root_groups(report.summary.root_causes)[0]
+        where = name_places(group.places)
+        if len(where) <= _LEAD:
+            return words("not_ready_one", headline(report.title(group.rule)), where)
     if causes:
         return words("not_ready", words("root_cause") if causes == 1 else words("root_causes", causes))
     return words("inconclusive")
@@ -153,7 +182,7 @@ def _card(report: RunReport, exhibits: Exhibits, group: Group) -> Card:
     info = report.rules.get(group.rule)
     return Card(
         group=group,
-        title=report.title(group.rule),
+        title=headline(report.title(group.rule)),
         why=info.why if info else "",
         where=places if len(places) <= _PLACES else places[:_PLACES].rpartition(", ")[0] + ", …",
         found=tuple(("" if group.alike else str(f.where), f.message, f.expected, f.observed) for f in shown),
@@ -213,6 +242,11 @@ def _checks(report: RunReport) -> Mapping[str, list[CheckResult | str]]:
     for code in report.not_run:
         found.setdefault(report.stage(code), []).append(code)
     return found
+
+
+def _tally(results: list[CheckResult | str]) -> tuple[tuple[str, int], ...]:
+    """Verdicts of one stage's checks, those that did not run left out (their rows say so)."""
+    return _counts(r for r in results if isinstance(r, CheckResult))
 
 
 def _said(finding: Finding) -> str:
