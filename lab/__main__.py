@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from lab import build, faults
+from lab import build, disasters, faults
 from lab.machine import LabError
 from lab.plan import ENGINES, MAX_DEVICES, MAX_NODES, Plan
 
@@ -39,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="take the lab down; nothing of it is left")
     fault = commands.add_parser("fault", help="break something for real: NAME[@PLACE], clear, or list")
     fault.add_argument("what", nargs="+", metavar="NAME[@PLACE]")
+    disaster = commands.add_parser("disaster", help="let something befall a host in the middle of a run: NAME@HOST")
+    disaster.add_argument("what", metavar="NAME@HOST")
+    disaster.add_argument("--mend", action="store_true", help="make the host whole again")
     commands.add_parser("status", help="whether a lab is up, and what is wrong with it on purpose")
     return made
 
@@ -56,6 +59,14 @@ def _fault(lab: build.Lab, what: Sequence[str]) -> None:
             say(f"{name} is at {faults.put_in(lab, name, place)}")
 
 
+def _disaster(what: str, *, mend: bool) -> None:
+    name, at, place = what.partition("@")
+    if name not in disasters.CATALOGUE or not at:
+        told = "\n".join(f"  {n:13} {d.words}" for n, d in disasters.CATALOGUE.items())
+        raise LabError(f"{what!r} is no NAME@HOST; names are\n{told}")
+    (disasters.mend if mend else disasters.strike)(name, place)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a half-built lab is taken down
@@ -69,6 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if lab is None:
                 say("no lab is up")
                 return 1
+            if options.command == "disaster":
+                _disaster(options.what, mend=options.mend)
+                return 0
             if options.command == "fault":
                 _fault(lab, options.what)
                 return 0

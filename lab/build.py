@@ -88,19 +88,28 @@ def _build(plan: Plan, say: Say) -> Lab:
         hosts[name] = host.start(plan, name)
         network.plug_in(plan, name, hosts[name], switch)
     with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(lambda name: _daemons(plan, name, hosts[name]), hosts))
-    state = {
-        "plan": json.loads(plan.as_json()),
-        "switch": [switch.pid, switch.start],
-        "hosts": {name: [p.pid, p.start] for name, p in hosts.items()},
-    }
-    STATE.write_text(json.dumps(state), encoding="utf-8")
+        list(pool.map(lambda name: daemons(plan, name, hosts[name]), hosts))
+    lab = Lab(plan, switch, hosts)
+    remember(lab)
     say(f"{plan.nodes} hosts x {plan.devices} devices in {time.monotonic() - begun:.1f} s")
     say(f"try: pytest --inventory={os.path.relpath(INVENTORY)} --preflight")
-    return Lab(plan, switch, hosts)
+    return lab
 
 
-def _daemons(plan: Plan, name: str, init: Process) -> None:
+def remember(lab: Lab) -> None:
+    """Write down which processes hold the lab."""
+    state = {
+        "plan": json.loads(lab.plan.as_json()),
+        "switch": [lab.switch.pid, lab.switch.start],
+        "hosts": {name: [p.pid, p.start] for name, p in lab.hosts.items()},
+    }
+    aside = STATE.with_suffix(".tmp")
+    aside.write_text(json.dumps(state), encoding="utf-8")
+    aside.replace(STATE)
+
+
+def daemons(plan: Plan, name: str, init: Process) -> None:
+    """Furnish a host that has just booted, and start what runs on it."""
     host.furnish(plan, name, init)
     host.start_sshd(init)
     host.start_chips(name, init)

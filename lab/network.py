@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 
 from lab.machine import LabError, Process, run, wait_for
-from lab.plan import DEVICES_MASK, MARK, UPLINK, Plan, controller_ip, namespace, switch_port
+from lab.plan import DEVICES_MASK, MARK, UPLINK, Plan, controller_ip, namespace, switch_port, switch_port_of_host
 
 HOSTS_BRIDGE = "hosts"
 DEVICES_BRIDGE = "devices"
@@ -37,9 +37,9 @@ def start_switch() -> Process:
 
 def plug_in(plan: Plan, host: str, init: Process, switch: Process) -> None:
     """Give a host its eth0, and each of its devices a port in a namespace of its own."""
-    short = host.removeprefix("lab-")
-    lines = [f"link add {short}-eth0 type veth peer name eth0 netns {init.pid}"]
-    lines += [f"link set {short}-eth0 master {HOSTS_BRIDGE}", f"link set {short}-eth0 up"]
+    own = switch_port_of_host(host)
+    lines = [f"link add {own} type veth peer name eth0 netns {init.pid}"]
+    lines += [f"link set {own} master {HOSTS_BRIDGE}", f"link set {own} up"]
     for device in range(plan.devices):
         port = switch_port(host, device)
         lines += [f"link add {port} type veth peer name {namespace(device)} netns {init.pid}"]

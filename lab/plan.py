@@ -80,6 +80,11 @@ def namespace(device: int) -> str:
     return f"npu{device}"
 
 
+def switch_port_of_host(host: str) -> str:
+    """The switch's name of the port that a host's eth0 is plugged into."""
+    return f"{host.removeprefix('lab-')}-eth0"
+
+
 def switch_port(host: str, device: int) -> str:
     """The switch's name of the port that a device is plugged into."""
     return f"{host.removeprefix('lab-')}-npu{device}"

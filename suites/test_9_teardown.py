@@ -9,7 +9,25 @@ def attempted(teardown, findings):
         findings.skip("the run started nothing, so nothing had to be taken down")
 
 
-@rule("TDN901", guide="2.4")
+@rule("TDN900", guide="2.4")
+def test_everything_could_be_taken_down(teardown, findings):
+    """What could not be cleaned up is still there: it holds devices, ports and memory, and nobody would know.
+
+    Judged on what every node answered when it was looked at after the teardown; what no answer shows to be gone counts
+    as left. The next run cleans it up as soon as the node answers again; until then a person can.
+
+    Fix: on {node}, once it answers again, what the finding lists
+    Source: teuthology #1653 (nodes stay locked when a job dies); tt-metal 35914
+    """
+    attempted(teardown, findings)
+    for node, after in teardown.aftermath:
+        if after.traces:
+            kinds = ", ".join(dict.fromkeys(t.kind for t in after.traces))
+            words = f"not shown to be gone: {kinds} ({after.why})"
+            findings.fail(node, expected="nothing left", observed=words, fix="\n".join(after.commands))
+
+
+@rule("TDN901", guide="2.4", needs=("TDN900",))
 def test_no_process_is_left(teardown, findings):
     """A process that survives keeps its devices: the next start fails with EJ0001.
 
@@ -25,7 +43,7 @@ def test_no_process_is_left(teardown, findings):
             findings.fail(node, expected="none", observed=f"{len(found)} processes", pids=pids)
 
 
-@rule("TDN902", guide="1")
+@rule("TDN902", guide="1", needs=("TDN900",))
 def test_no_container_is_left(teardown, findings):
     """A container that stays holds the devices and the name.
 
@@ -42,7 +60,7 @@ def test_no_container_is_left(teardown, findings):
             findings.fail(node, expected="none", observed=len(rows), names=" ".join(r.name for r in rows))
 
 
-@rule("TDN903")
+@rule("TDN903", needs=("TDN900",))
 def test_no_file_is_left(teardown, findings):
     """A rank table that stays behind is the stale one of next time.
 
@@ -59,7 +77,7 @@ def test_no_file_is_left(teardown, findings):
             findings.fail(node, expected="none", observed=" ".join(left))
 
 
-@rule("TDN904", guide="2.4", needs=("TDN901", "TDN902"))
+@rule("TDN904", guide="2.4", needs=("TDN900", "TDN901", "TDN902"))
 def test_the_devices_are_free_again(teardown, hosts, findings):
     """Device memory that is not given back is missing for the next model.
 
@@ -78,7 +96,7 @@ def test_the_devices_are_free_again(teardown, hosts, findings):
                 findings.fail(device, expected="free", observed=process.name, pid=process.pid)
 
 
-@rule("TDN905")
+@rule("TDN905", needs=("TDN900",))
 def test_the_lease_is_given_back(teardown, findings):
     """A lease that stays keeps the next run out until it expires.
 
@@ -93,7 +111,7 @@ def test_the_lease_is_given_back(teardown, findings):
             findings.fail(node, expected="free", observed=lease.holder)
 
 
-@rule("TDN906")
+@rule("TDN906", needs=("TDN900",))
 def test_no_node_was_restarted_meanwhile(teardown, hosts, findings):
     """A node that rebooted in the middle invalidates everything that was judged on it.
 
@@ -107,3 +125,20 @@ def test_no_node_was_restarted_meanwhile(teardown, hosts, findings):
         before = hosts.boot_id.get(node)
         if before is not None and before != now:
             findings.fail(node, expected=before, observed=now)
+
+
+@rule("TDN907", needs=("CTR300", "TDN900", "TDN906"))
+def test_the_nodes_were_ours_to_the_end(teardown, findings):
+    """A run that was out of reach for longer than its lease counts as dead: another one may have cleaned up after it
+    and begun its own work, and what was judged meanwhile is about two deployments at once.
+
+    Judged on the lease of every node when the teardown begins; a run renews it all the time.
+
+    Fix: ask {observed}; look why this controller did not reach {node} for so long (thresholds.lease); then run again
+    Source: teuthology #438, #1688
+    """
+    attempted(teardown, findings)
+    for node, lease in teardown.before:
+        mine = {t.name for t in teardown.attempted if t.kind == "lease" and t.node == node.node}
+        if mine and lease.holder not in mine:
+            findings.fail(node, expected=", ".join(mine), observed=lease.holder or lease.lapsed or "nobody")

@@ -38,7 +38,7 @@ def bring_up(lab, inventory, spoil):
     table = subprocess.run(words, env=environment(), check=True, capture_output=True).stdout
     head = inventory.head_node
     for node in inventory.ordered_nodes:
-        argv = list(containers.run(inventory, node, "x", "x").argv)
+        argv = list(containers.run(inventory, node, {}).argv)
         while "--label" in argv:
             at = argv.index("--label")
             del argv[at : at + 2]

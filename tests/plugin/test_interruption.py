@@ -61,3 +61,49 @@ def test_an_interrupted_run_takes_itself_down_and_reports(tmp_path, number):
     again = pytest_session(tmp_path, f"--inventory={MOCK}")
     assert again.code == 0
     assert "cleaned up after" not in again.text
+
+
+SLOW = """
+import time
+from pathlib import Path
+from hakuna.stages.connecting import connect
+
+class Slow:
+    kind = "simulated"
+    def __init__(self, inner):
+        self.run_, self.http, self.close = inner.run, inner.http, inner.close
+    def run(self, name, batches):
+        if name == "teardown.files":
+            Path({mark!r}).touch()
+            time.sleep(1.0)
+        return self.run_(name, batches)
+
+def pytest_hakuna_transport(config, inventory):
+    return Slow(connect(inventory, Path(config.getoption("hakuna_reports"))))
+"""
+
+
+def test_further_signals_are_answered_and_not_obeyed(tmp_path):
+    mark = tmp_path / "taking-down"
+    (tmp_path / "slow.py").write_text(SLOW.format(mark=str(mark)))
+    reports = tmp_path / "reports"
+    process = subprocess.Popen(
+        command(f"--reports={reports}", f"--inventory={MOCK}", "-p", "slow", "--until=container"),
+        cwd=ROOT,
+        env=environment(PYTHONPATH=f"{tmp_path}:{ROOT / 'plugins'}"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    end = time.monotonic() + 60
+    while not mark.exists():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)  # the condition is a file of another process
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, text
+    assert "it ends by itself, within 120 s" in text
+    (folder,) = [p.parent for p in reports.glob("*/run.json")]
+    assert json.loads((folder / "findings.json").read_text())["verdict"] == "READY"

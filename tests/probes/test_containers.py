@@ -62,7 +62,7 @@ def inventory(engine: Engine = Engine.DOCKER, **container) -> Inventory:
 
 
 def test_the_guides_run_flag_for_flag():
-    command = containers.run(inventory(), NODE, "run-1", "me@here:1")
+    command = containers.run(inventory(), NODE, {"HAKUNA_RUN": "run-1", "HAKUNA_HOLDER": "me@here:1"})
     words = list(command.argv)
     assert words[:2] == ["docker", "run"]
     assert words[2:8] == ["-d", "-it", "--name", "hakuna", "--label", "hakuna.run=run-1"]
@@ -87,7 +87,7 @@ def test_what_a_site_changes_is_in_the_command():
         rank_table=RankTable(path="/etc/table/rt.json"),
         server=Server(log="/models/log/server.log"),
     )
-    words = containers.run(site, site.nodes[0], "r", "h").argv
+    words = containers.run(site, site.nodes[0], {}).argv
     assert words[:4] == ("nerdctl", "run", "-d", "-t")  # nerdctl refuses -i together with -d
     assert "--privileged=true" not in words
     assert [w for w in words if w.startswith("--device=/dev/davinci")][:2] == [

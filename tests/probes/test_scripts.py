@@ -161,34 +161,48 @@ def test_tcp_without_any_tool_is_an_error_and_no_silence(sh: Sh, tmp_path: Path)
 
 
 def test_a_lease_is_taken_shown_kept_and_given_back(sh: Sh, tmp_path: Path):
-    folder, later = str(tmp_path / "lease"), int(time.time()) + 600
+    folder = str(tmp_path / "lease")
     mine, other = "me@here:1/run-1", "you@there:2/run-2"
     assert host.parse_lease(sh(host.lease_show(folder))) == host.LeaseState()
-    taken = host.parse_lease(sh(host.lease_acquire(folder, mine, later)))
-    assert taken == host.LeaseState(mine, later, acquired=True)
+    taken = host.parse_lease(sh(host.lease_acquire(folder, mine, 600)))
+    assert taken.acquired
     assert taken.until.endswith("UTC")
-    assert host.parse_lease(sh(host.lease_show(folder))) == host.LeaseState(mine, later)
-    assert host.parse_lease(sh(host.lease_acquire(folder, other, later + 1))) == host.LeaseState(mine, later)
-    assert host.parse_lease(sh(host.lease_acquire(folder, mine, later + 2))).acquired  # one's own can be renewed
+    assert abs(taken.expires - time.time() - 600) < 30
+    held = host.LeaseState(mine, taken.expires)
+    assert host.parse_lease(sh(host.lease_show(folder))) == held
+    assert host.parse_lease(sh(host.lease_acquire(folder, other, 700))) == held
+    renewed = host.parse_lease(sh(host.lease_acquire(folder, mine, 900)))  # one's own can be renewed
+    assert renewed.acquired
+    assert renewed.expires >= taken.expires + 300
     assert host.parse_lease(sh(host.lease_release(folder, "run-2"))).holder == mine
     assert host.parse_lease(sh(host.lease_release(folder, "run-1"))).released
     assert host.parse_lease(sh(host.lease_show(folder))) == host.LeaseState()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lease_that_expired_is_free_and_can_be_taken(sh: Sh, tmp_path: Path):
-    folder, now = str(tmp_path), int(time.time())
-    assert host.parse_lease(sh(host.lease_acquire(folder, "dead", now - 1))).acquired
-    assert host.parse_lease(sh(host.lease_show(folder))).holder == ""
-    assert host.parse_lease(sh(host.lease_acquire(folder, "alive", now + 600))).holder == "alive"
+def test_a_lease_that_expired_names_the_dead_and_can_be_taken(sh: Sh, tmp_path: Path):
+    folder = str(tmp_path)
+    assert host.parse_lease(sh(host.lease_acquire(folder, "dead", -1))).acquired
+    assert host.parse_lease(sh(host.lease_show(folder))) == host.LeaseState(lapsed="dead")
+    assert host.parse_lease(sh(host.lease_acquire(folder, "alive", 600))).holder == "alive"
+
+
+def test_a_lease_that_is_kept_does_not_expire(sh: Sh, tmp_path: Path):
+    folder = str(tmp_path)
+    sh(host.lease_acquire(folder, "mine", 600))
+    kept = host.parse_lease(sh(host.lease_keep(folder, "mine")))
+    assert (kept.acquired, kept.kept) == (True, True)
+    shown = host.parse_lease(sh(host.lease_show(folder)))
+    assert shown == host.LeaseState("mine", host.KEPT)
+    assert "kept" in shown.until
 
 
 @pytest.mark.parametrize("expired", [False, True])
 def test_of_many_who_want_a_lease_exactly_one_gets_it(sh: Sh, tmp_path: Path, expired: bool):
-    folder, now = str(tmp_path / "lease"), int(time.time())
+    folder = str(tmp_path / "lease")
     if expired:
-        sh(host.lease_acquire(folder, "dead", now - 1))
-    commands = [host.lease_acquire(folder, f"holder-{i}", now + 600) for i in range(8)]
+        sh(host.lease_acquire(folder, "dead", -1))
+    commands = [host.lease_acquire(folder, f"holder-{i}", 600) for i in range(8)]
     with ThreadPoolExecutor(8) as pool:
         states = [host.parse_lease(text) for text in pool.map(sh, commands)]
     winners = [s.holder for s in states if s.acquired]

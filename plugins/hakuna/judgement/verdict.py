@@ -54,6 +54,11 @@ class Cause:
     def __str__(self) -> str:
         return f"{self.rule} on {self.where}"
 
+    @classmethod
+    def at(cls, rule: str, node: str) -> Cause:
+        """A cause that is a node's."""
+        return cls(rule, Where(node))
+
 
 @dataclass(frozen=True)
 class Finding:

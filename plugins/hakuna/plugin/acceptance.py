@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -16,13 +14,16 @@ from hakuna.judgement.rules import Rule, rule_of
 from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import CheckResult, RunVerdict, Summary, Verdict
 from hakuna.plugin import fixtures
+from hakuna.plugin.interruption import Interruption
 from hakuna.plugin.opening import is_simulated, join_run, notify_command, open_run, whole_inventory
 from hakuna.plugin.progress import Progress
 from hakuna.reports.model import RunReport, from_folder
 from hakuna.reports.notify import NotifyError, tell
 from hakuna.reports.terminal import header, render
 from hakuna.reports.writer import publish
+from hakuna.stages import lease
 from hakuna.stages.judge import Judge
+from hakuna.stages.lease import Renewal
 from hakuna.stages.run import Mode, Run, StageBlocked
 from hakuna.suites import load_rules, suites_folder
 
@@ -71,10 +72,14 @@ class Acceptance:
         self.interrupted = ""
         self.teardown_wanted: list[str] = []
         self.progress = Progress(config, run, own_work=role == "controller")
+        self.interruption = Interruption(self.progress.say, run.inventory.thresholds.teardown)
+        self.renewal = Renewal(run)
         run.progress = self.progress.say
         run.waiting = self.progress.wait
         if role == "controller":
-            signal.signal(signal.SIGTERM, _interrupt)
+            self.interruption.install()
+            if run.live and run.plan.mode is Mode.FULL:
+                self.renewal.start()
 
     # -- before ---------------------------------------------------------------------------------------------------
 
@@ -132,6 +137,8 @@ class Acceptance:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if _stage(item) is Stage.TEARDOWN:
+            self.interruption.end()  # what ends the run is not interrupted
         if item.get_closest_marker("hardware") and is_simulated(self.run):
             pytest.skip("needs real NPUs; this cluster is simulated")
 
@@ -190,6 +197,7 @@ class Acceptance:
     # -- after ----------------------------------------------------------------------------------------------------
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.interruption.end()
         self.interrupted = str(excinfo.value) or "Ctrl-C"
 
     @pytest.hookimpl(trylast=True)
@@ -198,8 +206,10 @@ class Acceptance:
         if self.role == "worker" or self.finished:
             return
         self.finished = True
-        with _uninterrupted(self.progress):
+        self.interruption.end()
+        try:
             self.progress.stop()
+            self.renewal.stop()
             self._take_down()
             self.run.journal.write("end", verdict=self.summary.verdict.value, interrupted=self.interrupted)
             report = from_folder(self.run.folder)
@@ -207,6 +217,8 @@ class Acceptance:
                 self.run.journal.write("note", text=complaint)
             self._hand_on(report)
             self.run.transport.close()
+        finally:
+            self.interruption.remove()
         if report.verdict is not RunVerdict.READY and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED  # zero checks judged, or only skips: never green
 
@@ -228,6 +240,7 @@ class Acceptance:
         plan = self.run.plan
         if self.run.live and plan.mode is Mode.FULL:
             if plan.keep:
+                lease.renew(self.run, keep=True)  # before it counts as kept: until then it is a run that may die
                 self.run.journal.write("kept")
                 return
             self.run.facts(Stage.TEARDOWN)
@@ -317,28 +330,3 @@ def _stage(item: pytest.Item) -> Stage | None:
 def _order(item: pytest.Item) -> int:
     rule = rule_of(getattr(item, "function", None))
     return rule.stage.order if rule else Stage.TEARDOWN.order - 1
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    del frame
-    raise KeyboardInterrupt(signal.Signals(number).name)
-
-
-class _uninterrupted:  # noqa: N801  # reads as a word: with _uninterrupted(...)
-    """Teardown has time of its own: signals that arrive meanwhile are answered, not obeyed."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self.before[number] = signal.signal(number, self._say)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def _say(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self.progress.say("taking down what this run started; it ends by itself")

@@ -48,6 +48,7 @@ def plan_of(config: pytest.Config) -> Plan:
         Stage(until) if until else Stage.TEARDOWN,
         config.getoption("--mesh"),
         FanOut(config.getoption("--fan-out")),
+        config.getoption("hakuna_wait"),
     )
 
 

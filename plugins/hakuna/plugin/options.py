@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import argparse
+import math
+
 import pytest
 
 from hakuna.judgement.stage import Stage
@@ -30,6 +33,14 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="STAGE",
         choices=[s.value for s in Stage],
         help="go no further than this stage: " + ", ".join(s.value for s in Stage if s is not Stage.TEARDOWN),
+    )
+    group.addoption(
+        "--wait",
+        metavar="SECONDS",
+        type=_seconds,
+        default=0.0,
+        dest="hakuna_wait",
+        help="wait so long, and no longer, for another run to give the nodes back (default: do not wait)",
     )
     group.addoption("--replay", metavar="RUN", help="judge the evidence of an earlier run again; reach no node")
     group.addoption(
@@ -71,6 +82,21 @@ def add_options(parser: pytest.Parser) -> None:
     )
     parser.addini("hakuna_notify", "a command that hears of every finished run", default="")
     parser.addini("hakuna_reports", "where run folders go, relative to the root directory", default="reports")
+
+
+def _seconds(word: str) -> float:
+    """A number of seconds, not negative and not without end.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else.
+    """
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds: give 0 or more, such as --wait=600")
+    return seconds
 
 
 def add_markers(config: pytest.Config) -> None:

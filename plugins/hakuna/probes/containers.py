@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from hakuna.evidence import Command
@@ -46,7 +46,6 @@ __all__ = [
 ]
 
 RUN_LABEL = "hakuna.run"
-HOLDER_LABEL = "hakuna.holder"
 
 
 def _engine(inventory: Inventory) -> str:
@@ -83,14 +82,18 @@ def asked_mounts(inventory: Inventory) -> tuple[str, ...]:
     return tuple(plain_mount(m) for m in _mounts(inventory))
 
 
-def run(inventory: Inventory, node: Node, run_id: str, holder: str) -> Command:
-    """The guide's ``docker run``, flag for flag and in its order, detached, named and labelled."""
+def run(inventory: Inventory, node: Node, labels: Mapping[str, str]) -> Command:
+    """The guide's ``docker run``, flag for flag and in its order, detached, named and labelled.
+
+    ``labels`` are those of the run's processes: ``HAKUNA_RUN`` becomes ``hakuna.run``.
+    """
     container = inventory.container
     # nerdctl 1.x refuses -d together with -i; nothing is ever typed into this container.
     detached = ("-d", "-t") if container.engine is Engine.NERDCTL else ("-d", "-it")
     devices = [f"/dev/davinci{i}" for i in node.device_ids] + list(container.control_devices)
     argv = [_engine(inventory), "run", *detached, "--name", container.name]
-    argv += ["--label", f"{RUN_LABEL}={run_id}", "--label", f"{HOLDER_LABEL}={holder}"]
+    for name, value in labels.items():
+        argv += ["--label", f"{name.lower().replace('_', '.', 1)}={value}"]
     argv += ["--net=host", "--entrypoint", container.entrypoint, f"--shm-size={container.shm_size}"]
     argv += [f"--device={d}" for d in devices]
     if container.privileged:
@@ -129,11 +132,11 @@ def ps_labelled(inventory: Inventory) -> Command:
     return Command("engine.containers", argv, lane="engine", sudo=True)
 
 
-def inside(inventory: Inventory, command: Command, interactive: bool = False) -> Command:
+def inside(inventory: Inventory, command: Command, interactive: bool = False, container: str = "") -> Command:
     """The same command inside the node's container; with engine ``none``, as it is.
 
     Its environment moves into the container, and stdin is passed on if there is some. The log of a spawned
-    command stays a file of the host.
+    command stays a file of the host. ``container`` is the id of another container than the inventory's.
     """
     if inventory.container.engine is Engine.NONE:
         return replace(command, bare=command)
@@ -142,5 +145,5 @@ def inside(inventory: Inventory, command: Command, interactive: bool = False) ->
         argv.append("-i")
     for name, value in command.env.items():
         argv += ["-e", f"{name}={value}"]
-    argv += [inventory.container.name, *command.argv]
+    argv += [container or inventory.container.name, *command.argv]
     return replace(command, argv=tuple(argv), env={}, sudo=True, bare=replace(command, sudo=False))

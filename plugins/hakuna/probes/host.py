@@ -25,6 +25,7 @@ from hakuna.probes.scripts import script
 from hakuna.probes.texts import clean, lines, one, shown, unknown
 
 __all__ = [
+    "KEPT",
     "DeviceNodes",
     "Disk",
     "HostName",
@@ -42,6 +43,7 @@ __all__ = [
     "hostname",
     "kernel",
     "lease_acquire",
+    "lease_keep",
     "lease_release",
     "lease_show",
     "limits",
@@ -68,6 +70,8 @@ __all__ = [
 
 #: How long a TCP connect is waited for, in whole seconds (busybox's timeout knows no fractions).
 TCP_SECONDS = 3
+#: When the lease of a run that was kept on purpose expires: never (seconds since the epoch, the year 2100).
+KEPT = 4102444800
 #: "unlimited" as a number.
 UNLIMITED = 2**63 - 1
 
@@ -98,18 +102,29 @@ class DeviceNodes:
 
 @dataclass(frozen=True)
 class LeaseState:
-    """Who holds a node. ``holder`` is empty when nobody does; ``acquired``: the holder is who just asked for it."""
+    """Who holds a node. ``holder`` is empty when nobody does; ``acquired``: the holder is who just asked for it.
+
+    ``lapsed`` is whose lease has expired and still lies there: nobody's, and a sign of a run that died.
+    """
 
     holder: str = ""
     expires: int = 0
     acquired: bool = False
     released: bool = False
+    lapsed: str = ""
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is the lease of a run that was kept on purpose."""
+        return self.expires >= KEPT
 
     @property
     def until(self) -> str:
         """When the lease ends, in UTC; empty without one."""
         if not self.expires:
             return ""
+        if self.kept:
+            return "no time of its own (the run was kept)"
         return datetime.fromtimestamp(self.expires, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -182,9 +197,14 @@ def lease_show(folder: str) -> Command:
     return script("lease", "show", folder, id="host.lease", lane="host")
 
 
-def lease_acquire(folder: str, holder: str, expires: int) -> Command:
-    """Take the lease for ``holder`` (one word) until ``expires`` (seconds since the epoch), if it is free."""
-    return script("lease", "acquire", folder, holder, str(expires), id="host.lease", lane="lease", mutates=True)
+def lease_acquire(folder: str, holder: str, seconds: int) -> Command:
+    """Take the lease for ``holder`` (one word), or renew it, for so many seconds from now, if it is free."""
+    return script("lease", "acquire", folder, holder, f"+{seconds}", id="host.lease", lane="lease", mutates=True)
+
+
+def lease_keep(folder: str, holder: str) -> Command:
+    """Renew a lease for good: only whoever takes the service down ends it."""
+    return script("lease", "acquire", folder, holder, str(KEPT), id="host.lease", lane="lease", mutates=True)
 
 
 def lease_release(folder: str, holder: str) -> Command:
@@ -303,6 +323,8 @@ def parse_lease(text: str) -> LeaseState:
             return LeaseState()
         if row == "lease released":
             return LeaseState(released=True)
+        if match := re.fullmatch(r"lease expired (\S+) (\d{1,11})", row):
+            return LeaseState(lapsed=match.group(1))
         if match := re.fullmatch(r"lease (held|acquired) (\S+) (\d{1,11})", row):
             return LeaseState(match.group(2), int(match.group(3)), acquired=match.group(1) == "acquired")
     raise unknown("hakuna-lease", text)

@@ -113,7 +113,7 @@ echo tcp-end
 
 # A lease is one file whose making is atomic (a hard link). Whoever wants to end or replace a lease must first own
 # the folder named after that very lease, so two of them can never both succeed. A crash in between leaves the
-# folder behind for a minute at most.
+# folder behind for a minute at most. The expiry is reckoned by the node's own clock, which alone judges it.
 LEASE = r"""
 do=$1; d=$2; h=$3; e=$4
 f=$d/lease
@@ -131,8 +131,12 @@ own() {
 }
 case $do in
   show)
-    if look && [ "$E" -gt "$(date +%s)" ]; then held; else echo 'lease free'; fi;;
+    if ! look; then echo 'lease free'
+    elif [ "$E" -gt "$(date +%s)" ]; then held
+    else echo "lease expired $H $E"
+    fi;;
   acquire)
+    case $e in +*) e=$(($(date +%s) + ${e#+}));; esac
     n=$d/new.$$
     w=
     for i in 1 2 3; do
@@ -242,7 +246,8 @@ mv -f "$n" "$1"
 echo "wrote $1" $b
 """
 
-# A number can belong to another process by now: the label is looked at right before the signal.
+# A number can belong to another process by now: the label is looked at right before the signal. The engine's own client
+# carries it as an argument of its own (--label hakuna.run=RUN).
 KILL = r"""
 r=$1; g=$2; shift 2
 nl='
@@ -251,8 +256,9 @@ for p; do
   if { read -r s <"/proc/$p/stat"; } 2>/dev/null; then s=${s##*) }; else s=Z; fi
   case $s in [ZX]*) echo "gone $p"; continue;; esac
   v=$(tr '\n\000' ' \n' <"/proc/$p/environ" 2>/dev/null)
-  case "$nl$v$nl" in
-    *"${nl}HAKUNA_RUN=$r$nl"*)
+  w=$(tr '\n\000' ' \n' <"/proc/$p/cmdline" 2>/dev/null)
+  case "$nl$v$nl$w$nl" in
+    *"${nl}HAKUNA_RUN=$r$nl"*|*"${nl}--label${nl}hakuna.run=$r$nl"*)
       if kill -s "$g" "$p" 2>/dev/null; then echo "killed $p"
       elif [ -d "/proc/$p" ]; then echo "foreign $p"
       else echo "gone $p"

@@ -342,6 +342,22 @@ FAULTS = (
         "verl #332",
         shows=Shows.HERE,
     ),
+    FaultKind(
+        "teardown-silent",
+        _N,
+        "the node falls silent before the teardown: nobody can say what is left on it",
+        "TDN900",
+        "TDN901 to TDN907",
+        "tt-metal 35914",
+    ),
+    FaultKind(
+        "lease-taken",
+        _N,
+        "another run takes the node from this one, which was out of reach for too long",
+        "TDN907",
+        "",
+        "teuthology #1688",
+    ),
     FaultKind("lease-stays", _N, "the lease cannot be given back", "TDN905", "", "teuthology #1653"),
     FaultKind("reboot", _N, "the node starts again in the middle of the run", "TDN906", "", "tt-metal 35914"),
 )

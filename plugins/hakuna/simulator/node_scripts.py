@@ -12,7 +12,7 @@ from typing import Any
 from hakuna.simulator.files import CANN_INFO
 from hakuna.simulator.network_tools import is_listening
 from hakuna.simulator.node import SimNode, inner
-from hakuna.simulator.state import section
+from hakuna.simulator.state import FIRST_PID, section
 from hakuna.simulator.tools import PROGRAMS, SCRIPTS, Call, Result, Tool, say, script, tool
 
 #: From here on the fault tcp-blocked swallows what is sent: the ports of HCCL.
@@ -100,14 +100,14 @@ class Lease(Tool):
     def run(self, call: Call) -> Result:
         _, action, folder, *rest = call.argv
         if action == "show":
-            held = _lease(call.node, folder)
-            alive = held is not None and held["expires"] > time.time()
-            return say(_held(held) if held is not None and alive else "lease free\n")
+            return say(_shown(_lease(call.node, folder)))
         with call.node.state.transaction() as data:
             leases = section(data, "leases", call.node.name)
             held = _lease(call.node, folder)
             if action == "acquire":
-                holder, expires = rest[0], int(rest[1])
+                holder, expires = rest[0], int(rest[1])  # "+60" is from now
+                if rest[1].startswith("+"):
+                    expires += int(time.time())
                 if call.node.spec.has("lease-lost", call.node.name):
                     held = {"holder": "somebody@elsewhere:4242/other", "expires": int(time.time()) + 3600}
                 if held is not None and held["holder"] != holder and held["expires"] > time.time():
@@ -126,8 +126,16 @@ class Lease(Tool):
 def _lease(node: SimNode, folder: str) -> dict[str, Any] | None:
     if node.spec.has("lease-held", node.name):
         return {"holder": "somebody@elsewhere:4242/20240102-030405-busy", "expires": int(time.time()) + 3600}
+    if node.spec.has("lease-taken", node.name) and node.state.read()["next_pid"] > FIRST_PID:
+        return {"holder": "somebody@elsewhere:4242/20240102-030405-hasty", "expires": int(time.time()) + 3600}
     found: dict[str, Any] | None = node.state.read()["leases"].get(node.name, {}).get(folder)
     return found
+
+
+def _shown(lease: dict[str, Any] | None) -> str:
+    if lease is None:
+        return "lease free\n"
+    return _held(lease) if lease["expires"] > time.time() else f"lease expired {lease['holder']} {lease['expires']}\n"
 
 
 def _held(lease: dict[str, Any]) -> str:

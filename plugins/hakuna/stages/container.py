@@ -10,15 +10,13 @@ from hakuna.evidence import Batch, Command
 from hakuna.inventory.model import Engine, Inventory, Node
 from hakuna.probes import containers, host, model_dir, npu_smi, table_file, versions
 from hakuna.probes.reading import Table
-from hakuna.stages.holder import LEASE_FOLDER
+from hakuna.stages import lease as leases
 from hakuna.stages.host import TOOLS
 from hakuna.stages.journal import Trace
 from hakuna.stages.run import Run
 
 #: What must be found inside.
 INSIDE_TOOLS = (*TOOLS, "ray", "lmdeploy")
-#: How long a lease is good for; a run renews nothing, so this bounds a whole run.
-LEASE_SECONDS = 6 * 3600
 
 
 @dataclass(frozen=True)
@@ -66,14 +64,14 @@ def collect(run: Run) -> ContainerFacts:
     """Take the lease of every node, start the containers on all nodes at once, then look from both sides."""
     inventory = run.inventory
     used = inventory.container.engine is not Engine.NONE
-    lease = _take_lease(run)
+    lease = leases.take(run)
     ours = all(r.fact is not None and r.fact.acquired for r in lease.readings.values())
     start: dict[str, Batch] = {}
     if run.brings_up and used and ours:
         run.intend(*(Trace("container", n.name, inventory.container.name) for n in inventory.nodes))
         run.intend(*(Trace("file", n.name, table_file.OWN_FOLDER) for n in inventory.nodes))
         made = containers.folders(inventory)
-        start = {n.name: Batch((made, containers.run(inventory, n, run.id, run.holder.word))) for n in inventory.nodes}
+        start = {n.name: Batch((made, containers.run(inventory, n, run.label))) for n in inventory.nodes}
     started = run.send("container.run", start)
     inspect = [containers.inspect(inventory)] if used else []
     answers = run.send("container", run.everywhere(lambda node: [*inspect, *inside_commands(inventory, node)]))
@@ -93,17 +91,6 @@ def collect(run: Run) -> ContainerFacts:
         model_files=table("model.files", model_dir.parse_files),
         packages=table("versions", versions.parse_packages),
     )
-
-
-def _take_lease(run: Run) -> Table[host.LeaseState]:
-    """Ask every node for the lease, before anything is started on any of them."""
-    if not run.brings_up:
-        return Table({})
-    holder = f"{run.holder.word}/{run.id}"
-    ask = host.lease_acquire(LEASE_FOLDER, holder, int(run.journal_time() + LEASE_SECONDS))
-    run.intend(*(Trace("lease", n.name, holder) for n in run.inventory.nodes))
-    answers = run.send("container.lease", run.everywhere(lambda _node: [ask]))
-    return answers.per_node("host.lease", host.parse_lease)
 
 
 def lmdeploy_version(run: Run, facts: ContainerFacts) -> str | None:

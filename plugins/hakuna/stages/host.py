@@ -10,7 +10,7 @@ from hakuna.evidence import Command, NodeTrouble
 from hakuna.inventory.model import Engine, Inventory, Node
 from hakuna.probes import containers, host, model_dir, npu_smi, procs, table_file, versions
 from hakuna.probes.reading import Reading, ReadingState, Table
-from hakuna.stages import reaper
+from hakuna.stages import lease, reaper
 from hakuna.stages.answers import Answers
 from hakuna.stages.holder import LEASE_FOLDER
 from hakuna.stages.run import Run
@@ -132,11 +132,15 @@ def commands(inventory: Inventory, node: Node) -> list[Command]:
     return out
 
 
+#: How often the nodes are asked anew, because something was cleaned up or waited for, before what is said counts.
+LOOKS = 4
+
+
 def collect(run: Run) -> HostFacts:
     """Clean up after dead runs first (they may hold ports), then ask every node."""
     reaped = reaper.clean_up(run) if run.brings_up else ()
     inventory = run.inventory
-    answers = run.send("host", run.everywhere(lambda node: commands(inventory, node)))
+    answers = _ask(run)
     node = answers.per_node
     device = inventory.devices
     pairs = [(a.name, b.name) for a in inventory.nodes for b in peers(inventory, a)]
@@ -176,14 +180,23 @@ def collect(run: Run) -> HostFacts:
     )
 
 
+def _ask(run: Run) -> Answers:
+    """Ask every node; ask again when dead runs were found and cleaned up, or another run was waited for."""
+    for number in range(1, LOOKS + 1):
+        name = f"host.{number}" if number > 1 else "host"
+        following = f"host.{number + 1}"
+        answers = run.send(name, run.everywhere(lambda node: commands(run.inventory, node)))
+        if not run.brings_up or number == LOOKS or not run.asked_or_live(following):
+            break
+        if not (reaper.clean_strangers(run, answers) or lease.await_free(run, answers, f"host.wait.{number}")):
+            break
+    return answers
+
+
 def _reached(inventory: Inventory, answers: Answers) -> Table[NodeTrouble | None]:
     """The transport's own word on every node: None where the whole batch went through."""
-    return Table(
-        {
-            n.where: Reading(n.where, ReadingState.READ, answers.by_node[n.name].trouble, "", f"host/{n.name}")
-            for n in inventory.nodes
-        }
-    )
+    found = [(n.where, answers.by_node[n.name].trouble) for n in inventory.nodes]
+    return Table({w: Reading(w, ReadingState.READ, t, "", f"{answers.name}/{w.node}") for w, t in found})
 
 
 def _clock_offsets(answers: Answers) -> Table[float]:

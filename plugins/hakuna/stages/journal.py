@@ -82,6 +82,11 @@ class Journal:
                     open_traces.pop(trace, None)
         return list(open_traces)
 
+    def intended(self) -> list[Trace]:
+        """Every trace that was ever intended, once each."""
+        said = (e for e in self.events() if e["event"] == "intend")
+        return list(dict.fromkeys(Trace(e["kind"], e["node"], e["name"], e["inside"]) for e in said))
+
     def gone(self, trace: Trace) -> None:
         """Say that nothing is left of a trace."""
         self.write("gone", kind=trace.kind, node=trace.node, name=trace.name, inside=trace.inside)

@@ -18,6 +18,7 @@ from hakuna.judgement.rules import BOOK, Rule
 from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import Cause, CheckResult, Summary, Verdict
 from hakuna.probes.reading import CONSULTED, UnparsedError, UnreadableError
+from hakuna.stages import lease
 from hakuna.stages.run import Run, StageBlocked, StageBroken
 
 #: The fixture that carries each stage's facts.
@@ -98,8 +99,8 @@ class Judge:
         return summary
 
     def gate(self, stage: Stage) -> tuple[Cause, ...]:
-        """The causes that forbid to bring up ``stage``: every FAIL of an earlier stage's gating rules."""
-        causes: set[Cause] = set()
+        """The causes that forbid to bring up ``stage``: every FAIL of an earlier stage's gating rules, a lost lease."""
+        causes: set[Cause] = set(lease.lost(self.run.journal))
         for rule in BOOK:
             if rule.stage.order < stage.order and rule.gates and self._judgeable(rule):
                 result = self.result(rule.code)

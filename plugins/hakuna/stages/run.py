@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from hakuna.evidence import Batch, Command, HttpAnswer, HttpRequest
+from hakuna.evidence import Batch, Command, HttpAnswer, HttpRequest, NodeAnswer, NodeTrouble
 from hakuna.evidence.store import EvidenceStore
 from hakuna.inventory.model import Inventory
 from hakuna.judgement.stage import Stage
@@ -61,13 +61,14 @@ class ReadOnlyError(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What was asked for on the command line."""
+    """What was asked for on the command line. ``wait``: so many seconds for another run to give the nodes back."""
 
     mode: Mode = Mode.FULL
     keep: bool = False
     until: Stage = Stage.TEARDOWN
     mesh: str = "auto"
     fan_out: FanOut = FanOut.AUTO
+    wait: float = 0.0
 
     def wants(self, stage: Stage) -> bool:
         """Whether checks of the stage belong to the run."""
@@ -84,13 +85,14 @@ class Plan:
             "until": self.until.value,
             "mesh": self.mesh,
             "fan_out": self.fan_out.value,
+            "wait": self.wait,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """Read what :meth:`as_json` wrote."""
         how = FanOut(data.get("fan_out", FanOut.AUTO.value))
-        return cls(Mode(data["mode"]), data["keep"], Stage(data["until"]), data["mesh"], how)
+        return cls(Mode(data["mode"]), data["keep"], Stage(data["until"]), data["mesh"], how, data.get("wait", 0.0))
 
 
 Collector = Callable[["Run"], object]
@@ -125,13 +127,18 @@ class Run:
 
     # -- talking to the nodes ------------------------------------------------------------------------------------
 
-    def send(self, name: str, batches: Mapping[str, Batch]) -> Answers:
-        """Send one batch to each node, all nodes at once, and keep the answers under ``name``."""
+    def send(
+        self, name: str, batches: Mapping[str, Batch], unsent: Mapping[str, NodeTrouble] | None = None, /
+    ) -> Answers:
+        """Send one batch to each node, all nodes at once, and keep the answers under ``name``.
+
+        Nodes of ``unsent`` are not asked: that trouble is their answer.
+        """
         wanted = {node: for_login(self.inventory, node, batch) for node, batch in batches.items() if len(batch)}
         kept = self.store.answers(name)
         if kept is None:
             self._guard(name, wanted)
-            answers = self.transport.run(name, wanted) if wanted else {}
+            answers = _carried(self.transport, name, wanted, unsent or {})
             kept = self.store.keep(name, wanted, answers) if self.live else dict(answers)
         return Answers(name, kept)
 
@@ -263,8 +270,14 @@ class Run:
 
     @property
     def label(self) -> dict[str, str]:
-        """The environment entry that every process of the run carries."""
-        return {"HAKUNA_RUN": self.id}
+        """The entries in the environment of every process of the run: which run, and whose."""
+        holder = self.holder
+        return {
+            "HAKUNA_RUN": self.id,
+            "HAKUNA_HOLDER": holder.word,
+            "HAKUNA_BOOT_ID": holder.boot_id,
+            "HAKUNA_START": str(holder.start),
+        }
 
 
 def for_login(inventory: Inventory, node: str, batch: Batch) -> Batch:
@@ -274,10 +287,26 @@ def for_login(inventory: Inventory, node: str, batch: Batch) -> Batch:
     return Batch(tuple(replace(c, sudo=False) for c in batch))
 
 
-def carry(transport: Transport, inventory: Inventory, name: str, batches: Mapping[str, Batch]) -> Answers:
-    """Send batches outside of any run: no evidence is kept of them."""
+def carry(
+    transport: Transport,
+    inventory: Inventory,
+    name: str,
+    batches: Mapping[str, Batch],
+    unsent: Mapping[str, NodeTrouble] | None = None,
+) -> Answers:
+    """Send batches outside of any run: no evidence is kept of them. See :meth:`Run.send` for ``unsent``."""
     wanted = {node: for_login(inventory, node, batch) for node, batch in batches.items() if len(batch)}
-    return Answers(name, transport.run(name, wanted))
+    return Answers(name, _carried(transport, name, wanted, unsent or {}))
+
+
+def _carried(
+    transport: Transport, name: str, batches: Mapping[str, Batch], unsent: Mapping[str, NodeTrouble]
+) -> Mapping[str, NodeAnswer]:
+    asked = {node: batch for node, batch in batches.items() if node not in unsent}
+    answers = dict(transport.run(name, asked)) if asked else {}
+    now = time.time()
+    answers |= {n: NodeAnswer.unreached(b, unsent[n], now, now) for n, b in batches.items() if n in unsent}
+    return answers
 
 
 def save_run(run: Run, **more: Any) -> None:

@@ -61,16 +61,18 @@ class SimulatedTransport:
         return found
 
     def run(self, name: str, batches: Mapping[str, Batch]) -> Mapping[str, NodeAnswer]:
-        del name
         commands = [c for batch in batches.values() for c in batch]
         # One transaction for a batch that changes things: thousands of containers are saved once, not one by one.
         # Not when it starts a server, which is a process of its own and writes to the same state.
         together = any(c.mutates for c in commands) and not any(c.spawn_log for c in commands)
         with self._lock, self.state.transaction() if together else contextlib.nullcontext():
-            return {node: self._answer(node, batch) for node, batch in batches.items()}
+            return {node: self._answer(name, node, batch) for node, batch in batches.items()}
 
-    def _answer(self, name: str, batch: Batch) -> NodeAnswer:
+    def _answer(self, batch_name: str, name: str, batch: Batch) -> NodeAnswer:
         sent = time.time()
+        if batch_name.startswith("teardown") and self.spec.has("teardown-silent", name):
+            silent = NodeTrouble(Trouble.DEADLINE, f"{name}: the node fell silent (0 commands had reported)")
+            return NodeAnswer.unreached(batch, silent, sent, time.time())
         for fault, trouble in _TROUBLES.items():
             if self.spec.has(fault, name):
                 return NodeAnswer.unreached(batch, trouble(name), sent, time.time())
