@@ -135,17 +135,20 @@ def test_who_waits_in_vain_waits_no_longer_than_told(tmp_path):
 
 
 def test_a_lease_is_renewed_as_long_as_the_controller_lives(tmp_path):
-    inventory = mock(thresholds=mock().thresholds.model_copy(update={"lease": 1.5}))
+    inventory = mock(thresholds=mock().thresholds.model_copy(update={"lease": 3.0}))
     run = new_run(tmp_path, inventory, UNTIL)
     Judge(run)
     renewal = Renewal(run)
-    renewal.start()
     run.facts(Stage.CONTAINER)
-    time.sleep(2.5)  # longer than the lease: that is what is tested
+    begun = time.monotonic()
+    renewal.start()
+    while sum(e["event"] == "lease" for e in run.journal.events()) < 4:  # two nodes, twice
+        assert time.monotonic() - begun < 30
+        time.sleep(0.05)  # the condition is a file that another thread writes
     renewal.stop()
+    assert {e["state"] for e in run.journal.events() if e["event"] == "lease"} == {"renewed"}
     data = run.transport.state.read()["leases"]
     assert all(held["expires"] > time.time() for node in data.values() for held in node.values())
-    assert run.journal.last("lease")["state"] == "renewed"
     run.facts(Stage.TEARDOWN)
 
 

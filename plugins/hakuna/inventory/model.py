@@ -184,7 +184,7 @@ class Thresholds(_Model):
     somaxconn: Annotated[int, Field(ge=0)] = 1024
     time_to_ready: Seconds = 1800.0
     teardown: Seconds = 120.0  # the time in reserve for taking down, whatever hangs
-    lease: Seconds = 600.0  # after so long without a sign of life a run counts as dead
+    lease: Annotated[float, Field(ge=3)] = 600.0  # after so long without a sign of life a run counts as dead
     time_to_first_token: Seconds = 30.0
     tokens_per_second: Annotated[float, Field(ge=0)] = 0.0
     allreduce_gbps: Annotated[float, Field(ge=0)] = 0.0
