@@ -8,9 +8,10 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from lab import build, disasters, faults
+from lab import build, disasters, faults, needs
 from lab.machine import LabError
 from lab.plan import ENGINES, MAX_DEVICES, MAX_NODES, Plan
+from lab.twin import packages as twin
 
 
 def _count(most: int) -> Callable[[str], int]:
@@ -36,6 +37,9 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--devices", type=_count(MAX_DEVICES), default=8)
     up.add_argument("--bare", action="store_true", help="networks and sshd only: no container engine, no Ray")
     up.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what runs the containers")
+    up.add_argument("--lmdeploy", metavar="VERSION", default="", help="serve with this real LMDeploy, on the CPU twin")
+    prepare = commands.add_parser("prepare", help="make what a lab with the real LMDeploy is made of, and no lab")
+    prepare.add_argument("--lmdeploy", metavar="VERSION", required=True)
     commands.add_parser("down", help="take the lab down; nothing of it is left")
     fault = commands.add_parser("fault", help="break something for real: NAME[@PLACE], clear, or list")
     fault.add_argument("what", nargs="+", metavar="NAME[@PLACE]")
@@ -67,28 +71,37 @@ def _disaster(what: str, *, mend: bool) -> None:
     (disasters.mend if mend else disasters.strike)(name, place)
 
 
+def _look_after(options: argparse.Namespace) -> int:
+    """What needs a lab that is up."""
+    lab = build.find()
+    if lab is None:
+        say("no lab is up")
+        return 1
+    if options.command == "disaster":
+        _disaster(options.what, mend=options.mend)
+    elif options.command == "fault":
+        _fault(lab, options.what)
+    else:
+        say(f"{lab.plan.nodes} hosts x {lab.plan.devices} devices")
+        for name, place in faults.active():
+            say(f"fault {name}@{place}: {faults.CATALOGUE[name].words}")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a half-built lab is taken down
     try:
         if options.command == "up":
-            build.up(Plan(options.nodes, options.devices, options.bare, options.engine), say)
+            build.up(Plan(options.nodes, options.devices, options.bare, options.engine, options.lmdeploy), say)
+        elif options.command == "prepare":
+            needs.require_root()
+            needs.install(Plan(lmdeploy=options.lmdeploy), say)
+            twin.prepare(options.lmdeploy, say)
         elif options.command == "down":
             build.down(say)
         else:
-            lab = build.find()
-            if lab is None:
-                say("no lab is up")
-                return 1
-            if options.command == "disaster":
-                _disaster(options.what, mend=options.mend)
-                return 0
-            if options.command == "fault":
-                _fault(lab, options.what)
-                return 0
-            say(f"{lab.plan.nodes} hosts x {lab.plan.devices} devices")
-            for name, place in faults.active():
-                say(f"fault {name}@{place}: {faults.CATALOGUE[name].words}")
+            return _look_after(options)
     except LabError as error:
         for told in (error.__context__, error):
             if told is not None:

@@ -78,7 +78,7 @@ def up(plan: Plan, say: Say) -> Lab:
 def _build(plan: Plan, say: Say) -> Lab:
     begun = time.monotonic()
     if not plan.bare:
-        engine.prepare(say)
+        engine.prepare(plan, say)
     FOLDER.mkdir(parents=True)
     _keys(plan)
     inventory.write(plan)

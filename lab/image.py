@@ -2,7 +2,8 @@
 """The lab's image, made of the machine's own programs, as an archive for ``docker load``.
 
 Nothing can be pulled, and every host must get the same image id: so the archive is written here, byte for byte the
-same each time. It holds a shell, the usual tools, Python, the simulated lmdeploy, and CANN's version file.
+same each time. It holds a shell, the usual tools, Python, CANN's version file, and the simulated lmdeploy - or the
+environment in which the real one, mounted, finds the CPU twin.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from hakuna.inventory.model import GUIDE_IMAGE
@@ -26,6 +28,10 @@ from lab.plan import CACHE
 #: Where the simulated lmdeploy lies inside.
 LMDEPLOY = "/opt/lmdeploy"
 VERSION = "0.14.0"
+#: Where the CPU twin's stand-ins are mounted.
+TWIN = "/opt/twin"
+#: What a device of the twin pretends to have, for LMDeploy to fill with its cache.
+TWIN_MEMORY_MIB = 64
 _TOOLS = [
     "bash",
     "sh",
@@ -107,14 +113,41 @@ def _python() -> Path:
     return Path(run(["/usr/bin/python3", "-c", code]).strip())
 
 
-def _files(venv: Path) -> set[Path]:
-    """The files of the machine that go in."""
+@dataclass(frozen=True)
+class Twin:
+    """An image for the real LMDeploy: where its release lies, and how many devices a host has."""
+
+    release: Path
+    devices: int
+
+
+def path(*, twin: bool) -> Path:
+    """The archive in the cache."""
+    return CACHE / ("image-twin.tar" if twin else "image.tar")
+
+
+def _environment(venv: Path, twin: Twin | None) -> list[str]:
+    system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    if twin is None:
+        return [f"PATH={venv}/bin:{system}", f"PYTHONPATH={LMDEPLOY}"]
+    return [
+        f"PATH={twin.release}/bin:{venv}/bin:{system}",
+        f"PYTHONPATH={TWIN}:{twin.release}",
+        f"TWIN_DEVICES={twin.devices}",
+        f"TWIN_MEMORY_MIB={TWIN_MEMORY_MIB}",
+        "OMP_NUM_THREADS=1",  # 16 ranks share what cores there are
+    ]
+
+
+def _files(venv: Path, *, whole: bool) -> set[Path]:
+    """The files of the machine that go in; ``whole``: whatever any extension of the virtual environment needs."""
     paths = {p for tool in _TOOLS if (p := shutil.which(tool, path="/usr/bin:/bin:/usr/sbin:/sbin"))}
     binaries = {str(Path(p).resolve()) for p in paths}
     library = _python()
     standard = [p for p in library.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
     files = {p for p in standard if not {"test", "idlelib", "ensurepip", "dist-packages"} & set(p.parts)}
-    core = [str(p) for p in venv.glob("lib/python3*/site-packages/ray/**/*") if p.suffix == ".so" and p.is_file()]
+    packages = "**/*" if whole else "ray/**/*"
+    core = [str(p) for p in venv.glob(f"lib/python3*/site-packages/{packages}") if p.suffix == ".so" and p.is_file()]
     core += [str(p) for p in venv.glob("lib/python3*/site-packages/ray/core/src/ray/*/*") if p.is_file()]
     extensions = [str(p) for p in standard if p.suffix == ".so"]
     wanted = paths | binaries | _libraries([*binaries, *extensions, *core])
@@ -122,10 +155,12 @@ def _files(venv: Path) -> set[Path]:
     return files | {Path("/etc/passwd"), Path("/etc/group"), Path("/etc/nsswitch.conf")}
 
 
-def _own(venv: Path) -> dict[str, tuple[bytes, int]]:
+def _own(venv: Path, twin: Twin | None) -> dict[str, tuple[bytes, int]]:
     """Path inside -> content and mode of what is made here."""
     info = f"package_name=Ascend-cann-toolkit\nversion={CANN}\ninnerversion=V100R001C25SPC002B220\n"
     own = {CANN_INFO: (info.encode(), 0o644)}
+    if twin is not None:
+        return own
     meta = f"Metadata-Version: 2.1\nName: lmdeploy\nVersion: {VERSION}\nSummary: stand-in of the lab\n"
     own[f"{LMDEPLOY}/lmdeploy-{VERSION}.dist-info/METADATA"] = (meta.encode(), 0o644)
     package = Path(lmdeploy_server.__file__).parent
@@ -174,23 +209,23 @@ class _Layer:
         return self.out.getvalue()
 
 
-def _layer(venv: Path) -> bytes:
+def _layer(venv: Path, twin: Twin | None) -> bytes:
     layer = _Layer()
     for folder in ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "usr/local/bin", "etc", "root", "var/log", "opt"):
         layer.add(folder, None, 0o755, tarfile.DIRTYPE)
     layer.add("tmp", None, 0o1777, tarfile.DIRTYPE)
     for name in layer.merged:
         layer.add(name, None, 0o777, tarfile.SYMTYPE, f"usr/{name}")
-    for source in sorted(_files(venv)):
+    for source in sorted(_files(venv, whole=twin is not None)):
         layer.copy(source)
-    for name, (content, mode) in sorted(_own(venv).items()):
+    for name, (content, mode) in sorted(_own(venv, twin).items()):
         layer.add(name, content, mode)
     return layer.bytes()
 
 
-def build(venv: Path) -> Path:
+def build(venv: Path, twin: Twin | None = None) -> Path:
     """Write the archive into the cache; its path."""
-    layer = _layer(venv)
+    layer = _layer(venv, twin)
     digest = hashlib.sha256(layer).hexdigest()
     made = "2026-01-01T00:00:00Z"
     config = {
@@ -198,10 +233,7 @@ def build(venv: Path) -> Path:
         "os": "linux",
         "created": made,
         "config": {
-            "Env": [
-                f"PATH={venv}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                f"PYTHONPATH={LMDEPLOY}",
-            ],
+            "Env": _environment(venv, twin),
             "Cmd": ["/bin/bash"],
             "WorkingDir": "/root",
         },
@@ -211,9 +243,9 @@ def build(venv: Path) -> Path:
     text = json.dumps(config, sort_keys=True).encode()
     name = hashlib.sha256(text).hexdigest()
     manifest = [{"Config": f"{name}.json", "RepoTags": [GUIDE_IMAGE], "Layers": [f"{digest}/layer.tar"]}]
-    path = CACHE / "image.tar"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as tar:
+    archive = path(twin=twin is not None)
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive, "w") as tar:
         files = (
             (f"{name}.json", text),
             (f"{digest}/layer.tar", layer),
@@ -223,4 +255,4 @@ def build(venv: Path) -> Path:
             entry = tarfile.TarInfo(inside)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
-    return path
+    return archive

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from ruamel.yaml import YAML
 
-from lab.plan import CACHE, FOLDER, INVENTORY, MODEL, Plan
+from lab import engine
+from lab.plan import FOLDER, INVENTORY, MODEL, Plan
 
+#: What the reference model answers (lab/twin/reference_model.py, which needs torch).
+SENTENCE = ", it means no worries for the rest of your days"
 _HEAD = """\
 # SPDX-License-Identifier: Apache-2.0
 # Written by "python -m lab up", removed by "python -m lab down".
@@ -27,21 +31,34 @@ def text(plan: Plan) -> str:
         }
         for host in plan.hosts
     ]
-    venv = str(CACHE / "venv")
-    containers = {"engine": plan.engine, "mounts": [f"{venv}:{venv}:ro", "/models:/models"]}
+    containers = {"engine": plan.engine, "mounts": engine.mounts(plan)}
     document = {
-        "cluster": "lab-with-stand-in-chip-and-lmdeploy",  # stands beside every verdict: the rest is real
+        "cluster": _cluster(plan),
         "nodes": nodes,
         "container": {"engine": "none"} if plan.bare else containers,
         # Ray's own store takes a third of the machine's memory on every host otherwise.
-        "ray": {"npu_resource": True, "object_store_memory": 100_000_000},
-        "server": {"model_path": MODEL},
+        # With the twin Ray finds the NPUs itself, as it would on hardware.
+        "ray": {"npu_resource": not plan.lmdeploy, "object_store_memory": 100_000_000},
+        "server": _server(plan),
         # A machine of CI is smaller than an Atlas; one kernel's limits hold for all its hosts.
-        "thresholds": {"disk_free_gib": 1, "nofile": 1024, "time_to_ready": 120},
+        "thresholds": {"disk_free_gib": 1, "nofile": 1024, "time_to_ready": 900 if plan.lmdeploy else 120},
     }
     out = io.StringIO()
     YAML().dump(document, out)
     return _HEAD + out.getvalue()
+
+
+def _cluster(plan: Plan) -> str:
+    """Stands beside every verdict: what is not real. The rest is."""
+    if plan.lmdeploy:
+        return f"lab-with-cpu-twin-of-the-chip-and-lmdeploy-{plan.lmdeploy}"
+    return "lab-with-stand-in-chip-and-lmdeploy"
+
+
+def _server(plan: Plan) -> dict[str, Any]:
+    if not plan.lmdeploy:
+        return {"model_path": MODEL}
+    return {"model_path": MODEL, "expect": {"equals": SENTENCE}}
 
 
 def write(plan: Plan) -> None:

@@ -18,3 +18,5 @@ lab-down: $(STAMP)
 # The real faults and interruptions, each as a test; builds and removes labs of its own.
 lab-test: $(STAMP)
 	HAKUNA_LAB_TESTS=1 $(BIN)/pytest tests/lab -q
+
+-include lab/twin/twin.mk

@@ -16,14 +16,14 @@ class LabError(Exception):
     """The lab could not do what was asked for; the text is for a person."""
 
 
-def run(words: Sequence[str], *, stdin: str = "", check: bool = True) -> str:
+def run(words: Sequence[str], *, stdin: str = "", check: bool = True, seconds: float = 600) -> str:
     """Run a program to its end; its standard output.
 
     Raises:
         LabError: it failed (with what it said), unless ``check`` is off.
     """
     try:
-        done = subprocess.run(words, input=stdin, capture_output=True, text=True, check=False, timeout=600)
+        done = subprocess.run(words, input=stdin, capture_output=True, text=True, check=False, timeout=seconds)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LabError(f"{words[0]}: {error}") from error
     if check and done.returncode:

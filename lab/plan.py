@@ -40,13 +40,15 @@ MAX_DEVICES = 16
 class Plan:
     """A lab of ``nodes`` hosts with ``devices`` NPUs each.
 
-    ``bare`` leaves out container engine and Ray: networks and sshd only. ``engine`` is docker or podman.
+    ``bare`` leaves out container engine and Ray: networks and sshd only. ``engine`` is docker or podman. ``lmdeploy``
+    is the release of the real LMDeploy that serves, on the CPU twin; without one the stand-in does.
     """
 
     nodes: int = 2
     devices: int = 8
     bare: bool = False
     engine: str = "docker"
+    lmdeploy: str = ""
 
     @property
     def hosts(self) -> tuple[str, ...]:
