@@ -20,6 +20,18 @@ class Where:
     peer_node: str = ""
     peer_device: int = -1
 
+    def __hash__(self) -> int:
+        """Places are looked up by the million: the hash is made once."""
+        try:
+            return self._hash  # type: ignore[attr-defined,no-any-return]
+        except AttributeError:
+            made = hash((self.node, self.device, self.peer_node, self.peer_device))
+            object.__setattr__(self, "_hash", made)
+            return made
+
+    def __reduce__(self) -> tuple[type[Where], tuple[str, int, str, int]]:
+        return Where, (self.node, self.device, self.peer_node, self.peer_device)  # a hash is of one process only
+
     @classmethod
     def cluster(cls) -> Where:
         return cls()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,3 +41,9 @@ def test_what_covers_what():
     assert not other.covers(pair)
     assert not pair.covers(device)
     assert not pair.covers(Where.pair(device, Where("a", 0)))
+
+
+def test_a_place_that_travelled_is_the_same_place():
+    place = Where.pair(Where("a", 0), Where("b", 3))
+    assert hash(place) == hash(Where.pair(Where("a", 0), Where("b", 3)))
+    assert "_hash" not in vars(pickle.loads(pickle.dumps(place)))  # of another process, it would be wrong

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakuna.inventory.model import Layout
-from hakuna.judgement.mesh_schedule import MeshMode, choose, schedule
+from hakuna.judgement.mesh_schedule import PINGS_IN_A_ROW, MeshMode, choose, schedule
 from hakuna.where import Where
 
 
@@ -89,7 +89,7 @@ def test_a_sample_reaches_near_and_far():
     plan = schedule(cluster(64, 8), MeshMode.SAMPLED, 6)
     peers = [t.node for t in plan.sends()["n0000"][3]]
     assert peers == ["n0001", "n0063", "n0002", "n0062", "n0004", "n0060"]
-    assert plan.coverage == "sampled mesh: 3,072 of 258,048 pairs"
+    assert plan.coverage == "sampled mesh: 3,072 of 258,048 pairs; run with --mesh full for all"
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,22 @@ def test_a_sample_reaches_near_and_far():
         (cluster(2, 8), "auto", Layout.RAIL, "rail mesh: 16 of 128 pairs"),
         (cluster(2, 8), "full", Layout.RAIL, "rail mesh: 16 of 128 pairs"),
         (cluster(16, 8), "auto", Layout.SWITCHED, "full mesh: 15,360 of 15,360 pairs"),
-        (cluster(17, 8), "auto", Layout.SWITCHED, "rail mesh: 2,176 of 17,408 pairs"),
-        (cluster(64, 8), "auto", Layout.SWITCHED, "rail mesh: 32,256 of 258,048 pairs"),
+        (cluster(17, 8), "auto", Layout.SWITCHED, "rail mesh: 2,176 of 17,408 pairs; run with --mesh full for all"),
+        (cluster(64, 8), "auto", Layout.SWITCHED, "rail mesh: 32,256 of 258,048 pairs; run with --mesh full for all"),
         (cluster(64, 8), "full", Layout.SWITCHED, "full mesh: 258,048 of 258,048 pairs"),
-        (cluster(1024, 8), "rail", Layout.SWITCHED, "rail mesh: 8,380,416 of 67,043,328 pairs"),
-        (cluster(1024, 8), "auto", Layout.SWITCHED, "sampled mesh: 294,912 of 67,043,328 pairs"),
-        (cluster(4, 8), "ring", Layout.SWITCHED, "ring mesh: 64 of 768 pairs"),
+        (
+            cluster(1024, 8),
+            "rail",
+            Layout.SWITCHED,
+            "rail mesh: 8,380,416 of 67,043,328 pairs; run with --mesh full for all",
+        ),
+        (
+            cluster(1024, 8),
+            "auto",
+            Layout.SWITCHED,
+            "sampled mesh: 294,912 of 67,043,328 pairs; run with --mesh full for all",
+        ),
+        (cluster(4, 8), "ring", Layout.SWITCHED, "ring mesh: 64 of 768 pairs; run with --mesh full for all"),
     ],
 )
 def test_the_choice_and_its_words(nodes, mode, layout, words):
@@ -114,7 +124,7 @@ def test_the_choice_and_its_words(nodes, mode, layout, words):
 
 def test_a_device_in_no_pair_is_named():
     plan = schedule([("a", (0, 1)), ("b", (1, 2))], MeshMode.RAIL)
-    assert plan.coverage == "rail mesh: 2 of 8 pairs; in no pair: a/0, b/2"
+    assert plan.coverage == "rail mesh: 2 of 8 pairs; run with --mesh full for all; in no pair: a/0, b/2"
 
 
 def test_a_large_mesh_is_made_as_it_is_asked_for():
@@ -131,3 +141,21 @@ def test_what_is_not_unique_is_refused(nodes):
 def test_an_unknown_mode_is_refused():
     with pytest.raises(ValueError, match="star"):
         choose(cluster(2, 2), "star")
+
+
+def test_the_rail_part_of_a_full_mesh_comes_first():
+    whole = schedule(cluster(4, 3), MeshMode.FULL)
+    rail, rest = whole.split()
+    assert set(rail.pairs) == required(cluster(4, 3), rail=True)
+    assert rest is not None
+    assert [*rail.pairs, *rest.pairs] == list(whole.pairs)
+    assert schedule(cluster(2, 8), MeshMode.FULL).split()[1] is None
+    assert schedule(cluster(4, 3), MeshMode.RAIL).split()[1] is None
+
+
+@given(st.integers(2, 300), st.integers(1, 8), st.integers(0, 400_000))
+def test_a_mesh_that_is_chosen_stays_within_its_budgets(nodes, devices, budget):
+    plan = choose(cluster(nodes, devices), budget=budget)
+    least = 2 * nodes * devices  # a sample of the nearest neighbours is always made
+    assert plan.pair_count <= max(budget, least)
+    assert plan.round_count <= max(PINGS_IN_A_ROW, 2)

@@ -175,7 +175,7 @@ def test_hostile_output_breaks_nothing(green, tmp_path):
         header, *rows = path.read_text(encoding="utf-8").splitlines()
         changed = [json.loads(r) for r in rows]
         for row in changed:
-            if row["id"].startswith("hccn.ping/0"):
+            if row["id"].startswith("hccn.pings/0"):
                 row["stdout"] = {"base64": base64.b64encode(b"\xff\xfe</script>" + HOSTILE.encode()).decode()}
             row["argv"] = [*row.get("argv", ()), HOSTILE]
         path.write_text("\n".join([header, *map(json.dumps, changed)]) + "\n", encoding="utf-8")

@@ -12,12 +12,16 @@ from hakuna.evidence.command import HttpAnswer, NodeAnswer, NodeTrouble, Outcome
 MASK = "***"
 _MIN_SECRET = 4  # shorter values would tear holes into innocent text
 
-#: Secrets that can be known by their looks: keys on command lines, tokens in headers, passwords in URLs.
+#: Secrets that can be known by their looks: keys on command lines, tokens in headers, passwords in URLs. Each with what
+#: must stand in a text (in small letters) for the pattern to be worth a search: most texts hold none of it.
 _PATTERNS = (
-    re.compile(rb"(--api[-_]keys?(?:\narg |\s+|=)\"?)([^\s\"]+)"),
-    re.compile(rb"((?i:authorization: *bearer|bearer) +)([A-Za-z0-9._~+/-]{8,}=*)"),
-    re.compile(rb"([a-z][a-z0-9+.-]*://[^\s/:@\"]+:)([^\s/@\"]+)(?=@)"),
-    re.compile(rb"\b((?:HF_TOKEN|HUGGING_FACE_HUB_TOKEN|[A-Z_]*(?:API_KEY|PASSWORD|SECRET|TOKEN))=)([^\s\"]+)"),
+    ((b"--api",), re.compile(rb"(--api[-_]keys?(?:\narg |\s+|=)\"?)([^\s\"]+)")),
+    ((b"bearer ",), re.compile(rb"((?i:authorization: *bearer|bearer) +)([A-Za-z0-9._~+/-]{8,}=*)")),
+    ((b"://",), re.compile(rb"([a-z][a-z0-9+.-]*://[^\s/:@\"]+:)([^\s/@\"]+)(?=@)")),
+    (
+        (b"key=", b"password=", b"secret=", b"token="),
+        re.compile(rb"\b((?:HF_TOKEN|HUGGING_FACE_HUB_TOKEN|[A-Z_]*(?:API_KEY|PASSWORD|SECRET|TOKEN))=)([^\s\"]+)"),
+    ),
 )
 
 
@@ -30,8 +34,10 @@ class Redactor:
     def data(self, data: bytes) -> bytes:
         for secret in self._secrets:
             data = data.replace(secret.encode(), MASK.encode())
-        for pattern in _PATTERNS:
-            data = pattern.sub(rb"\1" + MASK.encode(), data)
+        small = data.lower()
+        for marks, pattern in _PATTERNS:
+            if any(mark in small for mark in marks):
+                data = pattern.sub(rb"\1" + MASK.encode(), data)
         return data
 
     def text(self, text: str) -> str:
@@ -48,7 +54,8 @@ class Redactor:
         return {k: self.text(f"{k}={v}").partition("=")[2] for k, v in values.items()}
 
     def outcome(self, outcome: Outcome) -> Outcome:
-        return replace(outcome, stdout=self.data(outcome.stdout), stderr=self.data(outcome.stderr))
+        out, err = self.data(outcome.stdout), self.data(outcome.stderr)
+        return outcome if (out, err) == (outcome.stdout, outcome.stderr) else replace(outcome, stdout=out, stderr=err)
 
     def answer(self, answer: NodeAnswer) -> NodeAnswer:
         trouble = answer.trouble

@@ -11,7 +11,7 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,24 +45,25 @@ class EvidenceStore:
             return None
         return {path.stem: _read_node(path) for path in sorted(folder.glob("*.jsonl"))}
 
+    def each(self, name: str) -> Iterator[tuple[str, NodeAnswer]]:
+        """The kept answers of a batch one node at a time, for batches that are too large to be held."""
+        for path in sorted((self.folder / name).glob("*.jsonl")):
+            yield path.stem, _read_node(path)
+
+    def has(self, name: str) -> bool:
+        """Whether a batch was kept."""
+        return (self.folder / name).is_dir()
+
+    def writer(self, name: str, batches: Mapping[str, Batch]) -> NodeWriter:
+        """Keeps the answers of a batch one node at a time; the batch appears when the writer is closed."""
+        return NodeWriter(self, name, batches)
+
     def keep(self, name: str, batches: Mapping[str, Batch], answers: Mapping[str, NodeAnswer]) -> dict[str, NodeAnswer]:
         """Redact and keep the answers of a batch; gives what was kept."""
-        kept = {node: self.redactor.answer(answer) for node, answer in answers.items()}
-        aside = self.folder / f".{name}.{os.getpid()}"
-        aside.mkdir(parents=True)
-        for node, answer in kept.items():
-            commands = {c.id: c for c in batches[node]}
-            lines = [json.dumps(_header(answer))]
-            lines += [
-                json.dumps(self._outcome(commands.get(o.id), o), ensure_ascii=False) for o in answer.outcomes.values()
-            ]
-            (aside / f"{node}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        try:
-            aside.rename(self.folder / name)
-        except OSError:  # another process kept the same batch first: its answers are the ones that count
-            shutil.rmtree(aside)
-            return self.answers(name) or kept
-        return kept
+        writer = self.writer(name, batches)
+        kept = {node: writer.write(node, answer) for node, answer in answers.items()}
+        # Another process may have kept the same batch first: its answers are the ones that count.
+        return kept if writer.close() else self.answers(name) or kept
 
     def http(self, identity: str) -> HttpAnswer | None:
         """The kept answer of one HTTP request, or None."""
@@ -110,7 +111,8 @@ class EvidenceStore:
         aside.replace(folder / f"{request.id}.json")
         return kept
 
-    def _outcome(self, command: Command | None, outcome: Outcome) -> dict[str, Any]:
+    def outcome(self, command: Command | None, outcome: Outcome) -> dict[str, Any]:
+        """One command and its outcome as a line of evidence; the outcome is redacted already."""
         entry: dict[str, Any] = {"id": outcome.id}
         if command is not None:
             entry["argv"] = _short_argv(self.redactor.argv(command.argv))
@@ -127,6 +129,37 @@ class EvidenceStore:
         if outcome.stdout_cut or outcome.stderr_cut:
             entry["cut"] = [n for n, c in (("stdout", outcome.stdout_cut), ("stderr", outcome.stderr_cut)) if c]
         return entry
+
+
+class NodeWriter:
+    """See :meth:`EvidenceStore.writer`. It may be called from several threads, for different nodes."""
+
+    def __init__(self, store: EvidenceStore, name: str, batches: Mapping[str, Batch]) -> None:
+        self._store = store
+        self._final = store.folder / name
+        self._batches = batches
+        self._aside = store.folder / f".{name}.{os.getpid()}"
+        self._aside.mkdir(parents=True)
+
+    def write(self, node: str, answer: NodeAnswer) -> NodeAnswer:
+        """Redact and keep one node's answer; gives what was kept."""
+        kept = self._store.redactor.answer(answer)
+        commands = {c.id: c for c in self._batches[node]}
+        with (self._aside / f"{node}.jsonl").open("w", encoding="utf-8") as file:
+            file.write(json.dumps(_header(kept)) + "\n")
+            for outcome in kept.outcomes.values():
+                line = self._store.outcome(commands.get(outcome.id), outcome)
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        return kept
+
+    def close(self) -> bool:
+        """Let the batch appear; False if another process kept it first."""
+        try:
+            self._aside.rename(self._final)
+        except OSError:
+            shutil.rmtree(self._aside)
+            return False
+        return True
 
 
 def _short_argv(argv: list[str]) -> list[str]:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hakuna.inventory.model import Layout
 from hakuna.where import Where
 
-#: Up to this many nodes ``auto`` pings every pair.
-FULL_NODES = 16
+#: More pings in a row than this ``auto`` asks of no device: at about two seconds each, four minutes.
+PINGS_IN_A_ROW = 120
 #: More pairs than this are not pinged by ``auto``: about what preflight can send and judge within a minute.
 PAIR_BUDGET = 300_000
 
@@ -43,6 +43,8 @@ class Schedule:
     nodes: tuple[tuple[str, tuple[int, ...]], ...]
     shifts: tuple[int, ...]
     rotations: tuple[int, ...]
+    #: Whether the network holds more pairs than this mesh: not where fibre joins devices of one index only.
+    wider: bool = True
 
     @property
     def rounds(self) -> Iterator[tuple[Pair, ...]]:
@@ -61,12 +63,34 @@ class Schedule:
         for pairs in self.rounds:
             yield from pairs
 
+    def targets(self, source: Where) -> tuple[Where, ...]:
+        """Whom a device pings, in the order of the rounds."""
+        node, index = self._numbers[source.node], self._positions[source]
+        total = len(self.nodes)
+        peers = [(node + shift) % total for shift in self.shifts]
+        if self.mode is not MeshMode.FULL:
+            column = self._columns[source.device]
+            return tuple(target for peer in peers if (target := column[peer]) is not None)
+        found = []
+        for rotation in self.rotations:
+            at = (index + rotation) % self._most
+            found += [self._places[peer][at] for peer in peers if at < len(self._places[peer])]
+        return tuple(found)
+
     def sends(self) -> Mapping[str, Mapping[int, tuple[Where, ...]]]:
         """For each node, and each of its devices, the targets in the order in which to ping them."""
-        lanes: dict[str, dict[int, list[Where]]] = {name: {i: [] for i in ids} for name, ids in self.nodes}
-        for source, target in self.pairs:
-            lanes[source.node][source.device].append(target)
-        return {name: {i: tuple(targets) for i, targets in lane.items()} for name, lane in lanes.items()}
+        return {name: {i: self.targets(Where(name, i)) for i in ids} for name, ids in self.nodes}
+
+    def split(self) -> tuple[Schedule, Schedule | None]:
+        """The rail part of a full mesh, to be pinged first, and the rest; other meshes are one part.
+
+        With two nodes there is nothing to learn from the rail part: of one lost pair either end may be dead.
+        """
+        many = len(self.nodes) > len(("from", "to"))
+        same = len({ids for _, ids in self.nodes}) == 1
+        if self.mode is not MeshMode.FULL or not many or not same or len(self.rotations) == 1:
+            return self, None
+        return replace(self, rotations=(0,)), replace(self, rotations=self.rotations[1:])
 
     @cached_property
     def pair_count(self) -> int:
@@ -87,6 +111,8 @@ class Schedule:
         if len(self.nodes) < len(("from", "to")):
             return "no mesh: one node has no pairs across nodes"
         words = f"{self.mode.value} mesh: {self.pair_count:,} of {self.full_count:,} pairs"
+        if self.pair_count < self.full_count and self.wider:
+            words += "; run with --mesh full for all"
         alone = self._alone()
         return f"{words}; in no pair: {', '.join(str(d) for d in alone)}" if alone else words
 
@@ -117,6 +143,20 @@ class Schedule:
                 for source in sources:
                     if source.device in by_id:
                         yield source, by_id[source.device]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {name: number for number, (name, _) in enumerate(self.nodes)}
+
+    @cached_property
+    def _positions(self) -> dict[Where, int]:
+        return {place: index for places in self._places for index, place in enumerate(places)}
+
+    @cached_property
+    def _columns(self) -> dict[int, list[Where | None]]:
+        """The device of each index on every node, None where there is none."""
+        by_id = [{place.device: place for place in places} for places in self._places]
+        return {device: [own.get(device) for own in by_id] for device in set().union(*by_id)}
 
     @cached_property
     def _places(self) -> tuple[tuple[Where, ...], ...]:
@@ -154,23 +194,32 @@ def choose(
 ) -> Schedule:
     """The schedule for a cluster. ``mode`` is a :class:`MeshMode`'s value, or ``auto``.
 
-    ``auto``: full up to 16 nodes, else rail, else (more pairs than ``budget``) sampled. Fibre between same-index
+    ``auto``: the widest of full, rail and sampled that stays within ``budget`` pairs and within PINGS_IN_A_ROW for
+    each device (16 nodes of 8 devices in full). Fibre between same-index
     devices (layout rail) leaves no more than the rail mesh, whatever the mode says.
 
     Raises:
         ValueError: there is no such mode.
     """
-    rail = schedule(nodes, MeshMode.RAIL)
+    wider = layout is Layout.SWITCHED
+    devices = sum(len(ids) for _, ids in nodes)
+    if mode == MeshMode.SAMPLED.value:
+        return replace(schedule(nodes, MeshMode.SAMPLED, _shifts(devices, budget)), wider=wider)
+    rail = replace(schedule(nodes, MeshMode.RAIL), wider=wider)
     if mode != "auto":
         wanted = MeshMode(mode)
-        return rail if wanted is MeshMode.FULL and layout is Layout.RAIL else schedule(nodes, wanted)
+        return rail if wanted is MeshMode.FULL and not wider else replace(schedule(nodes, wanted), wider=wider)
     full = schedule(nodes, MeshMode.FULL)
-    if layout is Layout.SWITCHED and len(nodes) <= FULL_NODES and full.pair_count <= budget:
+    if wider and full.round_count <= PINGS_IN_A_ROW and full.pair_count <= budget:
         return full
-    if rail.pair_count <= budget:
+    if rail.round_count <= PINGS_IN_A_ROW and rail.pair_count <= budget:
         return rail
-    devices = sum(len(ids) for _, ids in nodes)
-    return schedule(nodes, MeshMode.SAMPLED, max(2, budget // devices // 2 * 2))
+    return replace(schedule(nodes, MeshMode.SAMPLED, _shifts(devices, budget)), wider=wider)
+
+
+def _shifts(devices: int, budget: int) -> int:
+    """How many other nodes each device of a sampled mesh pings: both directions of each distance, within budgets."""
+    return max(2, min(budget // max(1, devices), PINGS_IN_A_ROW) // 2 * 2)
 
 
 def _full_count(sizes: Sequence[int]) -> int:

@@ -52,9 +52,10 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--mesh",
-        choices=["auto", "full", "rail"],
+        choices=["auto", "full", "rail", "ring", "sampled"],
         default="auto",
-        help="which device pairs are pinged: all, those of the same index, or by size (auto)",
+        help="which device pairs are pinged: all (full), those of one index (rail), of these only neighbours (ring) or "
+        "some distances (sampled), or by size (auto)",
     )
     group.addoption(
         "--fan-out",

@@ -30,6 +30,7 @@ from hakuna.probes.hccn_link import (
     parse_net_health,
 )
 from hakuna.probes.hccn_ping import Ping, parse_ping
+from hakuna.probes.hccn_pings import pings
 from hakuna.probes.hccn_split import split_by_device
 from hakuna.probes.hccn_tls import Certificate, Tls, parse_tls
 
@@ -67,6 +68,7 @@ __all__ = [
     "parse_tls",
     "parse_vnic",
     "ping",
+    "pings",
     "split_by_device",
     "tls",
     "vnic",

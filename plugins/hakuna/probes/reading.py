@@ -82,6 +82,11 @@ class Consulted:
     """What one running check has looked at."""
 
     readings: dict[str, Reading[object]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, name: str, number: int) -> None:
+        """Count ``number`` facts at once: a mesh has millions, and no check needs each of them remembered."""
+        self.counts[name] = number
 
     def add(self, reading: Reading[T]) -> None:
         self.readings[f"{reading.where}|{reading.source}"] = reading  # type: ignore[assignment]  # only kept, never written through
@@ -93,7 +98,8 @@ class Consulted:
     @property
     def read_count(self) -> int:
         """How many facts of the nodes could be read; what the inventory says is an expectation, not evidence."""
-        return sum(r.readable and not r.source.startswith(INVENTORY) for r in self.readings.values())
+        single = sum(r.readable and not r.source.startswith(INVENTORY) for r in self.readings.values())
+        return single + sum(self.counts.values())
 
     @property
     def expectation_count(self) -> int:

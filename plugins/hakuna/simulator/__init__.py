@@ -8,6 +8,7 @@ import importlib
 #: Modules that register tools, scripts and programs when they are imported.
 TOOL_MODULES = (
     "hccn_tool",
+    "ping_lane",
     "npu_smi",
     "host_tools",
     "network_tools",

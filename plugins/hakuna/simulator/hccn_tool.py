@@ -224,8 +224,13 @@ def _times(node: SimNode, device: Device, targets: tuple[Device, ...], packets: 
     target = targets[0].ip if targets else ""
     seed = zlib.crc32(f"{device.ip}>{target}".encode())
     slow = 40.0 if any(node.spec.has_pair("slow-pair", device.where, t.where) for t in targets) else 0.0
-    times = [slow + (0.137 if n == 0 else 0.052) + ((seed >> (n % 4) * 8) & 31) / 1000 for n in range(packets)]
-    return [t * node.spec.inventory.simulation.slower_mesh for t in times]
+    slower = node.spec.inventory.simulation.slower_mesh
+    return [(slow + round_trip(n, (seed >> (n % 4) * 8) & 31)) * slower for n in range(packets)]
+
+
+def round_trip(packet: int, value: int) -> float:
+    """The round trip of one packet in ms; ``value`` (0 to 31) is the pair's own."""
+    return (0.137 if packet == 0 else 0.052) + value / 1000
 
 
 _QUERIES: Mapping[str, Callable[[SimNode, Device, list[str]], Result]] = {

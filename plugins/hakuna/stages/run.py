@@ -29,7 +29,7 @@ from hakuna.probes.reading import Reading, ReadingState
 from hakuna.stages.answers import Answers
 from hakuna.stages.holder import Holder
 from hakuna.stages.journal import Journal, Trace
-from hakuna.transports import Transport
+from hakuna.transports import Take, Transport, stream
 from hakuna.transports.ways import FanOut
 from hakuna.where import Where
 
@@ -141,6 +141,21 @@ class Run:
             answers = _carried(self.transport, name, wanted, unsent or {})
             kept = self.store.keep(name, wanted, answers) if self.live else dict(answers)
         return Answers(name, kept)
+
+    def send_each(self, name: str, batches: Mapping[str, Batch], take: Take) -> None:
+        """As :meth:`send`, for answers too large to be held together: each goes to ``take`` once it is kept."""
+        wanted = {node: for_login(self.inventory, node, batch) for node, batch in batches.items() if len(batch)}
+        if self.store.has(name):
+            for node, answer in self.store.each(name):
+                take(node, answer)
+            return
+        self._guard(name, wanted)
+        if not self.live:
+            stream(self.transport, name, wanted, take)
+            return
+        writer = self.store.writer(name, wanted)
+        stream(self.transport, name, wanted, lambda node, answer: take(node, writer.write(node, answer)))
+        writer.close()
 
     def ask(self, request: HttpRequest) -> HttpAnswer:
         """Send one HTTP request and keep the answer under its id."""

@@ -25,6 +25,7 @@ from hakuna.simulator.cluster import ClusterSpec
 from hakuna.simulator.faults import Fault
 from hakuna.simulator.node import SimNode
 from hakuna.simulator.state import ClusterState
+from hakuna.transports import Take
 
 #: A fault's name -> what the transport says of the node.
 _TROUBLES: Mapping[str, Callable[[str], NodeTrouble]] = {
@@ -67,6 +68,12 @@ class SimulatedTransport:
         together = any(c.mutates for c in commands) and not any(c.spawn_log for c in commands)
         with self._lock, self.state.transaction() if together else contextlib.nullcontext():
             return {node: self._answer(name, node, batch) for node, batch in batches.items()}
+
+    def stream(self, name: str, batches: Mapping[str, Batch], take: Take) -> None:
+        """As :meth:`run`, one node at a time, for batches that change nothing."""
+        with self._lock:
+            for node, batch in batches.items():
+                take(node, self._answer(name, node, batch))
 
     def _answer(self, batch_name: str, name: str, batch: Batch) -> NodeAnswer:
         sent = time.time()

@@ -8,11 +8,12 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING
 
 from hakuna.evidence import Batch, HttpAnswer, HttpRequest, NodeAnswer, NodeTrouble, Trouble
 from hakuna.inventory.model import HttpRoute, Inventory, Node
+from hakuna.transports import Take
 from hakuna.transports.framing import BATCH_MARGIN, HEARTBEAT, Decoder, batch_limit, new_nonce, script
 from hakuna.transports.http import base_url, send
 from hakuna.transports.patience import PATIENCE, pauses
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import paramiko
 
 #: Nodes that are talked to at the same time.
-THREADS = 64
+THREADS = 128
 #: Seconds without even a sign of life after which a node is given up, long before a long batch's limit.
 SILENCE = 12 * HEARTBEAT
 
@@ -158,6 +159,12 @@ class SshTransport:
             KeyError: a name is no node's.
             ValueError: a command can not be written for a shell (see framing.script).
         """
+        answers: dict[str, NodeAnswer] = {}
+        self.stream(name, batches, answers.__setitem__)
+        return {node: answers[node] for node in batches}
+
+    def stream(self, name: str, batches: Mapping[str, Batch], take: Take) -> None:
+        """As :meth:`run`, but each answer goes to ``take`` as it comes, and is forgotten."""
         hosts = {node: self._hosts[node] for node in batches}
         nonces = {node: new_nonce() for node in batches}
         # All scripts first: a mistake in one is found before any is sent.
@@ -168,12 +175,14 @@ class SshTransport:
             pool = self._pool
         started = time.monotonic()
         futures = {
-            node: pool.submit(self._carry, hosts[node], batch, scripts[node], nonces[node])
+            pool.submit(self._carry, hosts[node], batch, scripts.pop(node), nonces[node]): node
             for node, batch in batches.items()
         }
-        answers = {node: future.result() for node, future in futures.items()}
+        for future in as_completed(tuple(futures)):
+            node = futures.pop(future)
+            take(node, future.result())
+            del future  # with its answer
         self._log.debug("batch %s to %d nodes: %.2f s", name, len(batches), time.monotonic() - started)
-        return answers
 
     def http(self, request: HttpRequest) -> HttpAnswer:
         """Send one request, straight to the node's ``node_ip`` or through its ssh connection (``server.http``)."""

@@ -13,11 +13,12 @@ from hakuna.evidence import NodeAnswer
 from hakuna.evidence.store import EvidenceStore
 from hakuna.inventory.model import Drift
 from hakuna.probes import collective
+from hakuna.probes.mesh_columns import COLUMNS, load
 from hakuna.probes.reading import read
 from hakuna.reports.facts.deeds import Deed, Wait, commands, deeds, waits
 from hakuna.reports.facts.excerpts import Excerpt, Log, excerpt, logs
 from hakuna.reports.facts.generation import Generation, generation
-from hakuna.reports.facts.mesh import MeshMap, mesh_map, pairs_of
+from hakuna.reports.facts.mesh import MeshMap, mesh_map
 from hakuna.reports.facts.ranks import RankMap, rank_map
 from hakuna.reports.facts.versions import VersionTable, version_table
 from hakuna.reports.model import RunReport
@@ -108,13 +109,13 @@ def gather(report: RunReport) -> Exhibits:
     source = _evidence(folder, report, data)
     store = EvidenceStore(source)
     inventory = data.get("inventory") or {}
-    wanted = ("host", "container", "rank_table", "collective", "network.mesh", "network.mesh.again")
+    wanted = ("host", "container", "rank_table", "collective")
     answers: dict[str, Mapping[str, NodeAnswer]] = {n: part(n, lambda n=n: store.answers(n) or {}, {}) for n in wanted}  # type: ignore[misc]  # mypy does not follow a default in a lambda
     events: list[dict[str, Any]] = part("the journal", lambda: list(Journal(folder).events()), [])
     head = str(inventory.get("head") or (report.nodes[0][0] if report.nodes else ""))
     limits = inventory.get("thresholds") or {}
     exhibits = Exhibits(
-        mesh=part("the mesh", lambda: _mesh(answers, inventory, limits), MeshMap()),
+        mesh=part("the mesh", lambda: _mesh(folder, inventory, limits), MeshMap()),
         versions=part("versions", lambda: version_table(answers, tuple(n for n, _ in report.nodes)), VersionTable()),
         ranks=part("ranks", lambda: rank_map(answers, _names(inventory)), RankMap()),
         generation=part("generation", lambda: generation(store, _prompt(inventory), head), Generation()),
@@ -147,11 +148,10 @@ def _evidence(folder: Path, report: RunReport, data: Mapping[str, Any]) -> Path:
     return folder / "evidence"
 
 
-def _mesh(answers: Mapping[str, Mapping[str, NodeAnswer]], inventory: Mapping[str, Any], limits: Mapping[str, Any]) -> MeshMap:
+def _mesh(folder: Path, inventory: Mapping[str, Any], limits: Mapping[str, Any]) -> MeshMap:
     nodes = [(str(n["name"]), tuple(map(int, n["device_ids"]))) for n in inventory.get("nodes", ())]
     loss, ms = _number(limits, "ping_loss_percent", 0.0), _number(limits, "ping_latency_ms", 5.0)
-    pairs = pairs_of(answers["network.mesh"], answers["network.mesh.again"])
-    return mesh_map(pairs, nodes, loss_limit=loss, ms_limit=ms)
+    return mesh_map(load(folder / COLUMNS), nodes, loss_limit=loss, ms_limit=ms)
 
 
 def _number(limits: Mapping[str, Any], name: str, default: float) -> float:

@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-import re
 import statistics
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hakuna.evidence import NodeAnswer
-from hakuna.probes import hccn
-from hakuna.probes.reading import Reading, ReadingState, read
+from hakuna.probes.mesh import Lane, PingMesh
 from hakuna.where import Where
 
 #: Up to so many nodes every pair of devices has a cell of its own; beyond, every pair of nodes.
 DEVICE_NODES = 16
 #: So many of the worst pairs are listed one by one.
 LISTED = 24
-_PING = re.compile(r"hccn\.ping/(\d+)/(.+)/(\d+)")
+#: No map has more rows than this: nodes that stand together in the inventory share one.
+SQUARES = 128
 
 
 @dataclass(frozen=True)
@@ -62,85 +61,119 @@ class MeshMap:
     slowest: Pair | None = None
 
 
-def pairs_of(answers: Mapping[str, NodeAnswer], again: Mapping[str, NodeAnswer] | None = None) -> list[Pair]:
-    """Every pair that the mesh probed, through the probes' own parser; ``again`` is what was said when asked again."""
-    first, second = _readings(answers), _readings(again or {})
-    found = []
-    for (source, target), reading in (first | second).items():
-        if reading.state is not ReadingState.READ or reading.fact is None:
-            found.append(Pair(source, target, detail=f"{reading.state.value}: {reading.detail}"))
-        else:
-            before = first[source, target].fact if (source, target) in second else None
-            ping = before.plus(reading.fact) if before is not None else reading.fact
-            middle = sorted(ping.times_ms)[len(ping.times_ms) // 2] if ping.times_ms else None  # as NET222 judges
-            found.append(Pair(source, target, ping.loss_percent, middle, ping.error))
-    return found
-
-
-def _readings(answers: Mapping[str, NodeAnswer]) -> dict[tuple[Where, Where], Reading[hccn.Ping]]:
-    found = {}
-    for node, answer in answers.items():
-        for outcome in answer.outcomes.values():
-            match = _PING.fullmatch(outcome.id)
-            if match is not None:
-                source, target = Where(node, int(match[1])), Where(match[2], int(match[3]))
-                pair = Where.pair(source, target)
-                found[source, target] = read(pair, outcome, hccn.parse_ping, "", answer.trouble)
-    return found
-
-
 def mesh_map(
-    pairs: Iterable[Pair],
+    mesh: PingMesh,
     nodes: Iterable[tuple[str, tuple[int, ...]]],
     *,
     loss_limit: float = 0.0,
     ms_limit: float = 5.0,
 ) -> MeshMap:
-    """Put pairs into the cells of a map of ``nodes`` (name and device ids). Limits say which pairs are bad."""
-    listed = list(pairs)
+    """Put a mesh into the squares of a map of ``nodes`` (name and device ids). Limits say which pairs are bad."""
     named = list(nodes)
-    if not listed:
+    total = len(mesh)
+    unread = sum(lane.whole is not None for _, lane in mesh.all_lanes())
+    if not total and not unread:
         return MeshMap()
     by_node = len(named) > DEVICE_NODES
-    places = [Where(n) for n, _ in named] if by_node else [Where(n, d) for n, ids in named for d in ids]
-    index = {place: i for i, place in enumerate(places)}
-    squares: dict[tuple[int, int], list[Pair]] = {}
-    for pair in listed:
-        ends = (pair.source, pair.target)
-        row, column = (index.get(Where(e.node) if by_node else e) for e in ends)
-        if row is not None and column is not None:
-            squares.setdefault((row, column), []).append(pair)
-    bad = sorted((p for p in listed if _is_bad(p, loss_limit, ms_limit)), key=_badness)
-    times = [p.ms for p in listed if p.ms is not None]
-    timed = [p for p in listed if p.ms is not None]
+    step = -(-len(named) // SQUARES) if by_node else 1
+    labels, index = _rows(named, step, by_node=by_node)
+    squares: dict[tuple[int, int], _Square] = {}
+    bad: list[Pair] = []
+    slowest: Pair | None = None
+    times = array("f")
+    for source, lane in mesh.all_lanes():
+        row, odd = index[source], lane.odd
+        for i, column in enumerate(map(index.__getitem__, lane.targets)):
+            square = squares.get((row, column))
+            if square is None:
+                square = squares[row, column] = _Square()
+            ms = lane.ms[i]
+            if 0 <= ms <= ms_limit and i not in odd:
+                square.times.append(ms)
+                continue
+            pair = _pair(source, lane, i)
+            square.add(pair, loss_limit)
+            if _is_bad(pair, loss_limit, ms_limit):
+                bad.append(pair)
+        times += array("f", (ms for ms in lane.ms if ms >= 0)) if odd else lane.ms
+        if lane.count and lane.slowest > (slowest.ms or 0.0 if slowest else 0.0):
+            slowest = _pair(source, lane, max(range(lane.count), key=lane.ms.__getitem__))
+    bad.sort(key=_badness)
+    counts = _counts(named, step, by_node=by_node)
     return MeshMap(
-        labels=tuple(map(str, places)),
+        labels=labels,
         by_node=by_node,
-        nodes=tuple((n, 1 if by_node else len(ids)) for n, ids in named),
-        cells=tuple(_cell(r, c, squares[r, c], loss_limit) for r, c in sorted(squares)),
+        nodes=counts,
+        cells=tuple(squares[r, c].cell(r, c) for r, c in sorted(squares)),
         worst=tuple(bad[:LISTED]),
         worst_count=len(bad),
-        pairs=len(listed),
-        lossy=sum(p.loss is not None and p.loss > loss_limit for p in listed),
-        unread=sum(p.loss is None for p in listed),
+        pairs=total,
+        lossy=sum(p.loss is not None and p.loss > loss_limit for p in bad),
+        unread=sum(p.loss is None for p in bad),
         median_ms=statistics.median(times) if times else None,
-        slowest=max(timed, key=lambda p: p.ms or 0.0) if timed else None,
+        slowest=slowest,
     )
 
 
-def _cell(row: int, column: int, pairs: list[Pair], loss_limit: float) -> Cell:
-    losses = [p.loss for p in pairs if p.loss is not None]
-    times = [p.ms for p in pairs if p.ms is not None]
-    return Cell(
-        row,
-        column,
-        max(losses) if losses else None,
-        statistics.median(times) if times else None,
-        max(times) if times else None,
-        len(pairs),
-        sum(loss > loss_limit for loss in losses),
-        len(pairs) - len(losses),
-    )
+def _rows(
+    named: Sequence[tuple[str, tuple[int, ...]]], step: int, *, by_node: bool
+) -> tuple[tuple[str, ...], dict[Where, int]]:
+    """The map's labels, and the row of each device."""
+    if not by_node:
+        places = [Where(n, d) for n, ids in named for d in ids]
+        return tuple(map(str, places)), {place: i for i, place in enumerate(places)}
+    groups = [named[i : i + step] for i in range(0, len(named), step)]
+    labels = tuple(g[0][0] if len(g) == 1 else f"{g[0][0]} … {g[-1][0]}" for g in groups)
+    return labels, {Where(n, d): row for row, group in enumerate(groups) for n, ids in group for d in ids}
+
+
+def _counts(named: Sequence[tuple[str, tuple[int, ...]]], step: int, *, by_node: bool) -> tuple[tuple[str, int], ...]:
+    """The names along the map's edges, and how many squares each is wide."""
+    return tuple((n, 1 if by_node else len(ids)) for n, ids in named[::step])
+
+
+def _pair(source: Where, lane: Lane, i: int) -> Pair:
+    target, reading = lane.targets[i], lane.odd.get(i)
+    ms = lane.ms[i] if lane.ms[i] >= 0 else None
+    if reading is None:
+        return Pair(source, target, 0.0, ms)
+    if reading.fact is None:
+        return Pair(source, target, detail=f"{reading.state.value}: {reading.detail}")
+    return Pair(source, target, reading.fact.loss_percent, ms, reading.fact.error)
+
+
+class _Square:
+    """What is put into one square while the mesh is gone through."""
+
+    def __init__(self) -> None:
+        self.times = array("f")
+        self.loss = 0.0
+        self.lossy = self.unread = self.untimed = 0
+
+    def add(self, pair: Pair, loss_limit: float) -> None:
+        """A pair that is not simply fine."""
+        if pair.loss is None:
+            self.unread += 1
+            return
+        self.loss = max(self.loss, pair.loss)
+        self.lossy += pair.loss > loss_limit
+        if pair.ms is None:
+            self.untimed += 1
+        else:
+            self.times.append(pair.ms)
+
+    def cell(self, row: int, column: int) -> Cell:
+        read = len(self.times) + self.untimed
+        return Cell(
+            row,
+            column,
+            self.loss if read else None,
+            statistics.median(self.times) if self.times else None,
+            max(self.times) if self.times else None,
+            read + self.unread,
+            self.lossy,
+            self.unread,
+        )
 
 
 def _is_bad(pair: Pair, loss_limit: float, ms_limit: float) -> bool:

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All pings of one device, one after the other, in one command: what a device of 1024 nodes sends is one answer.
+
+The node script calls ``hccn_tool`` for each address and marks where each call begins and how it ended. A ping that
+hangs is ended on the node, by a watcher: it costs its own time and nobody else's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hakuna.evidence import Command, Ending
+from hakuna.probes.hccn_ping import Ping, parse_ping
+from hakuna.probes.reading import UnparsedError
+
+#: Seconds after which one ping (3 packets, a second for each that is lost) is ended on the node.
+PING_LIMIT = 15
+#: Seconds that a device may take per ping on average, beyond the limit of one that hangs.
+PING_SHARE = 6
+#: After so many pings that hang, the tool of that device hangs: the rest of its pings are left out.
+HUNG_LIMIT = 3
+#: Addresses in one word: a word of a command line has at most 128 KiB.
+_WORD = 2000
+#: Bytes that one ping's answer has at most, taken over all of a device.
+_BYTES = 1000
+
+# The watcher looks at the shell's children (CONFIG_PROC_CHILDREN, which distributions set), so that a ping costs no
+# process but its own; without that file each ping is started by timeout(1).
+SCRIPT = rf"""
+d=$1; t=$2; shift 2
+PATH=${{PATH:+$PATH:}}/usr/local/Ascend/driver/tools:/usr/local/sbin:/usr/sbin:/sbin
+exec 2>&1 </dev/null
+c=/proc/$$/task/$$/children
+k=; w=
+if [ -r $c ]; then
+  {{
+    exec >/dev/null 2>&1
+    read -r me _ </proc/self/stat
+    o=; n=0
+    while sleep 1 && [ -r $c ]; do
+      q=; p=
+      read -r p <$c
+      for x in $p; do [ $x = $me ] || q=$x; done
+      if [ -n "$q" ] && [ "$q" = "$o" ]; then n=$((n+1)); else n=0; o=$q; fi
+      [ $n -lt $t ] || kill -KILL $q
+    done
+  }} &
+  w=$!
+elif command -v timeout >/dev/null; then
+  k="timeout -s KILL $t"
+fi
+h=0
+for a in $*; do
+  read -r u _ </proc/uptime
+  echo "hakuna-ping $a $u"
+  case $a in
+    *:*) $k hccn_tool -i $d -ping -inet6 -g ipv6_address $a;;
+    *) $k hccn_tool -i $d -ping -g address $a;;
+  esac
+  r=$?
+  read -r u _ </proc/uptime
+  echo
+  echo "hakuna-status $r $u"
+  case $r in
+    126|127) break;;
+    137) h=$((h+1)); [ $h -lt {HUNG_LIMIT} ] || break;;
+  esac
+done
+[ -z "$w" ] || kill $w
+echo pings-end
+"""
+
+_BEGIN = "hakuna-ping "
+#: The answer to a ping that lost nothing, exactly as the tool prints it: the one that a mesh has by the million.
+_FINE = re.compile(
+    r"hakuna-ping (\S+) \S+\ndevice \d+ PING6? \1\n"
+    r"recv seq=0,time=(\d+\.\d+)ms\nrecv seq=1,time=(\d+\.\d+)ms\nrecv seq=2,time=(\d+\.\d+)ms\n"
+    r"3 packets transmitted, 3 received, 0\.00% packet loss\n\nhakuna-status 0 \S+\n"
+)
+_ONE = re.compile(r"(\S+) \S+\n(.*)^hakuna-status (\d+) \S+\n", re.DOTALL | re.MULTILINE)
+_HUNG = 137
+_CANNOT_RUN = (126, 127)
+
+
+@dataclass(frozen=True)
+class PingProblem:
+    """Why a ping of a lane has no fact: ``kind`` is unparsed, failed or lost."""
+
+    kind: str
+    detail: str
+
+
+def pings(device: int, addresses: Sequence[str]) -> Command:
+    """The command that pings ``addresses`` from a device, in their order. Its id is ``hccn.pings/DEVICE``."""
+    words = [" ".join(addresses[i : i + _WORD]) for i in range(0, len(addresses), _WORD)]
+    argv = ("sh", "-c", SCRIPT.strip(), "hakuna-pings", str(device), str(PING_LIMIT), *words)
+    return Command(
+        f"hccn.pings/{device}",
+        argv,
+        deadline=20.0 + PING_LIMIT * HUNG_LIMIT + PING_SHARE * len(addresses),
+        lane=f"hccn/{device}",
+        sudo=True,
+        output_limit=20_000 + _BYTES * len(addresses),
+    )
+
+
+def fine_times(text: str, addresses: Sequence[str]) -> list[float] | None:
+    """The median round trip of each ping, if every one was answered in full; None: read them one by one."""
+    found = _FINE.findall(text)
+    if len(found) != len(addresses) or [m[0] for m in found] != list(addresses) or not text.endswith("pings-end\n"):
+        return None
+    if text.count(_BEGIN) != len(found):
+        return None
+    return [sorted(map(float, m[1:]))[1] for m in found]
+
+
+def each_ping(text: str, addresses: Sequence[str], ending: Ending) -> Iterator[Ping | PingProblem]:
+    """What became of each ping, in order; ``ending`` is that of the whole command."""
+    answers = iter(text.split(_BEGIN)[1:])
+    stopped = ""
+    for address in addresses:
+        match = _ONE.fullmatch(next(answers, "").removesuffix("pings-end\n"))
+        if match is None or match[1] != address:
+            late = "the device's time for its pings was over" if ending is Ending.TIMED_OUT else "there is no answer"
+            yield PingProblem("failed" if stopped else "lost", stopped or late)
+            continue
+        status, said = int(match[3]), match[2]
+        if status == _HUNG and "transmitted" not in said:
+            stopped = f"no end within {PING_LIMIT} s"
+            yield PingProblem("failed", stopped)
+        elif status in _CANNOT_RUN:
+            stopped = said.strip()[:300] or f"exit status {status}"
+            yield PingProblem("failed", stopped)
+        else:
+            yield _parsed(said, status)
+
+
+def _parsed(said: str, status: int) -> Ping | PingProblem:
+    try:
+        return parse_ping(said)
+    except UnparsedError as error:
+        return PingProblem("unparsed", f"{error} (exit status {status})")
