@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from support.shells import PRESENT, SHELLS
 
 from hakuna.evidence import Ending, Outcome
 from hakuna.probes.hccn_pings import HUNG_LIMIT, pings
@@ -17,6 +16,7 @@ from hakuna.probes.mesh import FEW, PingMesh
 from hakuna.probes.mesh_columns import load, save
 from hakuna.probes.reading import CONSULTED, Consulted, ReadingState
 from hakuna.where import Where
+from support.shells import PRESENT, SHELLS
 
 HERE = Where("a", 3)
 TOOL = """#!/bin/sh
