@@ -183,6 +183,10 @@ class PingMesh:
         loss that is none. The running check hears of the whole mesh.
         """
         self.consult()
+        return self.near_loss()
+
+    def near_loss(self) -> PingMesh:
+        """As :meth:`around_loss`, for those who are no check."""
         nodes: set[str] = set()
         for source, lanes in self._lanes.items():
             for lane in lanes:

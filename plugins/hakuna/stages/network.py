@@ -146,7 +146,7 @@ def _probe(run: Run, name: str, plan: mesh_schedule.Schedule, known: Mapping[Whe
 
 def _ask_again(run: Run, mesh: PingMesh, known: Mapping[Where, str]) -> int:
     """Ping the pairs of devices that lose some packets once more, and keep what both rounds said; how many."""
-    near = {(w.source, w.target): r.fact for w, r in mesh.around_loss().each() if r.fact is not None}
+    near = {(w.source, w.target): r.fact for w, r in mesh.near_loss().each() if r.fact is not None}
     asked = mesh_again.to_ask_again(near)
     if not asked or not run.asked_or_live(MESH_AGAIN):
         return 0
