@@ -15,6 +15,7 @@ from hakuna.probes.hccn_pings import HUNG_LIMIT, pings
 from hakuna.probes.mesh import FEW, PingMesh
 from hakuna.probes.mesh_columns import load, save
 from hakuna.probes.reading import CONSULTED, Consulted, ReadingState
+from hakuna.simulator import ping_lane
 from hakuna.where import Where
 from support.shells import PRESENT, SHELLS
 
@@ -93,6 +94,10 @@ def test_a_tool_that_hangs_every_time_is_given_up(tool):
     ((_, lane),) = mesh.all_lanes()
     assert lane.whole is not None
     assert lane.whole.detail == f"{len(ips)} of {len(ips)} pings: no end within 15 s"
+
+
+def test_the_simulated_lane_gives_up_as_the_script_does():
+    assert ping_lane.HUNG_LIMIT == HUNG_LIMIT
 
 
 def test_a_missing_tool_is_one_problem_at_the_device(tmp_path):
