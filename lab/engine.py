@@ -72,6 +72,5 @@ def _dockerd(name: str, init: Process, archive: str) -> None:
 
 def _furnish_twin(init: Process) -> None:
     """The stand-ins and the model, each host's own, so that each can lose them."""
-    run(init.inside("cp", "-r", str(twin.SITE), image.TWIN))
-    script = 'rm -rf "$2" && cp -r "$1" "$2"'
-    run(init.inside("sh", "-c", script, "model", str(twin.MODEL), MODEL))
+    for source, place in ((twin.SITE, image.TWIN), (twin.MODEL, MODEL)):
+        run(init.inside("sh", "-c", 'rm -rf "$2" && cp -r "$1" "$2"', "copy", str(source), place))

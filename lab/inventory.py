@@ -58,7 +58,7 @@ def _cluster(plan: Plan) -> str:
 def _server(plan: Plan) -> dict[str, Any]:
     if not plan.lmdeploy:
         return {"model_path": MODEL}
-    return {"model_path": MODEL, "expect": {"equals": SENTENCE}}
+    return {"model_path": MODEL, "expect": {"equals": SENTENCE, "chat": SENTENCE}}
 
 
 def write(plan: Plan) -> None:

@@ -204,23 +204,30 @@ def test_tokens_come_fast_enough(generation, inventory, findings):
         findings.fail(inventory.model.head_node, expected=f"{limit:g} per second", observed=f"{rate:.1f}")
 
 
-@rule("GEN811", guide="4.1", rests_on=("GEN801", "GEN805"))
+@rule("GEN811", guide="4.1", rests_on=("GEN801", "GEN802", "GEN805"))
 def test_the_answer_is_the_expected_one(generation, inventory, findings):
     """Where the right answer is known, nothing else proves as much.
 
-    Judged on server.expect (equals, contains) against the greedy completion.
+    Judged on server.expect: equals and contains against the greedy completion, chat against the greedy chat and
+    pipeline's answer.
 
     Fix: compare the model files of the nodes and the ranks' order; then mend server.expect if the model changed
-    Source: dlinfer docs/ascend_multinodes.md 4.1
     """
     expect = inventory.model.server.expect
-    if not (expect.equals or expect.contains):
+    if not (expect.equals or expect.contains or expect.chat):
         findings.skip("the inventory gives no expected answer")
     text = http.parse_completion(generation.completion.value).text
     if expect.equals and text.strip() != expect.equals.strip():
         findings.fail(Where.cluster(), expected=expect.equals, observed=text)
     elif expect.contains and expect.contains not in text:
         findings.fail(Where.cluster(), expected=f"... {expect.contains} ...", observed=text)
+    if expect.chat:
+        said = {"chat": http.parse_chat(generation.chat.value).text}
+        if generation.pipeline is not None and generation.pipeline.readable:
+            said["pipeline"] = generation.pipeline.value.text
+        for door, answer in said.items():
+            if answer.strip() != expect.chat.strip():
+                findings.fail(Where.cluster(), expected=f"{door}: {expect.chat}", observed=answer)
 
 
 @rule("GEN812", guide="4.1", rests_on=("GEN801", "GEN802"), gates=False)
@@ -239,3 +246,7 @@ def test_the_usage_adds_up(generation, inventory, findings):
         if min(parts) < 1 or sum(parts) != parsed.total_tokens:
             observed = f"{parts[0]} + {parts[1]} = {parsed.total_tokens}"
             findings.fail(head, expected="prompt + completion = total, none of them 0", observed=observed)
+    bare = http.parse_completion(generation.completion.value).prompt_tokens or 0
+    chat = http.parse_chat(generation.chat.value).prompt_tokens or 0
+    if 0 < chat <= bare:
+        findings.fail(head, expected=f"more than the {bare} tokens of the bare prompt in a chat", observed=chat)

@@ -52,7 +52,7 @@ def mesh_of(report: Path) -> dict[tuple[str, str], str]:
     return {(source, target): loss.removesuffix("%") for source, target, loss in squares}
 
 
-def run(reports: Path, *more: str) -> Told:
+def run(reports: Path, *more: str, seconds: float = 400) -> Told:
     """One whole run, to its end."""
     before = set(reports.glob("*/"))
     done = subprocess.run(
@@ -61,7 +61,7 @@ def run(reports: Path, *more: str) -> Told:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=seconds,
         check=False,
     )
     output = done.stdout + done.stderr

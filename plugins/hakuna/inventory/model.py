@@ -144,11 +144,16 @@ class RankTable(_Model):
 
 
 class Expect(_Model):
-    """An answer that the model is known to give, for ``generation`` to compare with."""
+    """An answer that the model is known to give, for ``generation`` to compare with.
+
+    ``contains`` and ``equals`` are of the bare prompt, ``chat`` is of the prompt as a user's turn (which is what
+    ``pipeline`` makes of it, too); all of them are of greedy decoding.
+    """
 
     prompt: str = "Hakuna Matata"
     contains: str = ""
     equals: str = ""
+    chat: str = ""
 
 
 class Server(_Model):

@@ -50,7 +50,9 @@ SERVER_FAULTS = (
     "slow-tokens",
     "wrong-answer",
     "wrong-exact-answer",
+    "wrong-chat-answer",
     "usage-wrong",
+    "chat-template-lost",
 )
 FORWARDED = ("HCCL_BUFFSIZE", "HCCL_CONNECT_TIMEOUT", "HCCL_OP_EXPANSION_MODE", "HCCL_IF_IP")
 

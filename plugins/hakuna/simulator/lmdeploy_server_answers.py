@@ -43,7 +43,7 @@ class Service:
         """Answer ``prompt`` as the fields of ``body`` ask."""
         limit = body.get("max_completion_tokens") or body.get("max_tokens") or default_limit
         stop = body.get("stop") or ()
-        if {"wrong-answer", "wrong-exact-answer"} & self.faults:
+        if {"wrong-answer", "wrong-exact-answer", "wrong-chat-answer"} & self.faults:
             prompt = "another question"
         if "answers-change" in self.faults:
             prompt = f"question {self.served}"
@@ -111,6 +111,8 @@ def complete(service: Service, body: wire.Json, *, chat: bool) -> Completion:
     """The answer of /v1/chat/completions (``chat``) or /v1/completions."""
     if chat:
         prompt, prompt_tokens = _conversation(body["messages"])
+        if "chat-template-lost" in service.faults:
+            prompt_tokens = len(text.split_tokens(prompt))
     else:
         given = body["prompt"]
         prompt = "\n".join(map(str, given)) if isinstance(given, list) else str(given)

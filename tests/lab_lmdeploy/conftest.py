@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labs in which the real LMDeploy serves. Built only where that was asked for (HAKUNA_LAB_TESTS=lmdeploy), by root."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "lab"), str(HERE.parents[1])]
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "ci: in the share that CI runs (make lab-lmdeploy)")
+
+
+@pytest.fixture(scope="module")
+def lab(request):
+    """A lab after the module's ``PLAN``, or after the parameter; it is taken down at the end."""
+    if os.environ.get("HAKUNA_LAB_TESTS") != "lmdeploy":
+        pytest.skip("builds real hosts and installs LMDeploy: make lab-lmdeploy")
+    if os.geteuid() != 0:
+        pytest.fail("only root can build real hosts")
+    from lab import build
+
+    if build.find() is not None:
+        pytest.fail("a lab is up already; it is somebody's: python -m lab down")
+    plan = getattr(request, "param", None) or request.module.PLAN
+    yield build.up(plan, print)
+    build.down(print)
