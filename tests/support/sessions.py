@@ -58,7 +58,7 @@ def pytest_session(reports: Path, *arguments: str, cwd: Path = ROOT, env: dict[s
         env=environment(**(env or {})),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     return Session(done.returncode, done.stdout + done.stderr, reports)

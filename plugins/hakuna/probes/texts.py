@@ -31,6 +31,8 @@ _ECHO = re.compile(
 
 def clean(text: str) -> str:
     """The text without ANSI sequences, with plain newlines."""
+    if "\x1b" not in text and "\r" not in text and "\x00" not in text:  # nearly always, and a mesh has 100,000 of them
+        return text
     return _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
 
 
