@@ -15,7 +15,8 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z])")
-_ENDLESS = re.compile(r"\d{1000}")
+_ENDLESS_DIGITS = 1000
+_ENDLESS = re.compile(rf"\d{{{_ENDLESS_DIGITS}}}")
 #: Terminals and documents show the command in front of its output, in several ways.
 _ECHO = re.compile(
     r"""^\s*(?:
@@ -27,6 +28,8 @@ _ECHO = re.compile(
     )$""",
     re.VERBOSE,
 )
+#: One of these stands in every such line: most answers have none, and need no further look.
+_ECHO_MARKS = ("$", ">", "#", "hccn_tool", "npu-smi", "for")
 
 
 def clean(text: str) -> str:
@@ -47,9 +50,13 @@ def lines(text: str) -> list[str]:
     Raises:
         UnparsedError: a number so long that it can only be meant to do harm (int() refuses it).
     """
-    if _ENDLESS.search(text):
+    if len(text) >= _ENDLESS_DIGITS and _ENDLESS.search(text):
         raise UnparsedError("a number of more than a thousand digits")
-    return [x.strip() for x in clean(text).split("\n") if x.strip() and not is_echo(x)]
+    plain = clean(text)
+    rows = [x for x in plain.split("\n") if x.strip()]
+    if any(mark in plain for mark in _ECHO_MARKS):
+        rows = [x for x in rows if not is_echo(x)]
+    return [x.strip() for x in rows]
 
 
 def shown(text: str, limit: int = 160) -> str:
