@@ -45,10 +45,21 @@ def inventory(folder: Path, **changes: dict[str, Any]) -> str:
 
 
 def hakuna(folder: Path, *more: str, **changes: dict[str, Any]) -> tuple[Told, float]:
-    """One run, and the seconds that it took."""
-    begun = time.monotonic()
-    told = run(folder, *more, inventory(folder, **changes), seconds=PATIENCE)
-    return told, time.monotonic() - begun
+    """One run, and the seconds that it took.
+
+    LMDeploy 0.18.0 itself loses a race at its start now and then (zmq_engine.py: the parent ends the manager that its
+    child has just let go of). That is told, and tried again once: it says nothing about Hakuna.
+    """
+    option = inventory(folder, **changes)
+    for chance in (1, 2):
+        begun = time.monotonic()
+        told = run(folder, *more, option, seconds=PATIENCE)
+        seconds = time.monotonic() - begun
+        raced = [f.rule for f in told.root_causes] == ["SRV701"] and "EOFError" in told.output
+        if not raced or chance == 2:  # the last one
+            break
+        report(f"LMDeploy died of its own start-up race after {seconds:.0f} s; once more\n{told.output[-1500:]}")
+    return told, seconds
 
 
 def report(text: str) -> None:
