@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,5 +30,20 @@ def lab(request):
     if build.find() is not None:
         pytest.fail("a lab is up already; it is somebody's: python -m lab down")
     plan = getattr(request, "param", None) or request.module.PLAN
-    yield build.up(plan, print)
-    build.down(print)
+    _lab("up", f"--nodes={plan.nodes}", f"--devices={plan.devices}", f"--lmdeploy={plan.lmdeploy}")
+    yield build.find()
+    _lab("down")
+
+
+def _lab(*words):
+    """In a process of its own, as its daemons outlive it. Installing takes minutes the first time."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", *words],
+        cwd=HERE.parents[1],
+        capture_output=True,
+        text=True,
+        timeout=2400,
+        check=False,
+    )
+    sys.stdout.write(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr

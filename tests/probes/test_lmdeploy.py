@@ -306,3 +306,27 @@ def test_wrong_arguments():
 def test_codes_by_their_words(text, code):
     assert [e.code for e in hccl_log.parse_hccl_log(text)] == [code]
     assert hccl_log.parse_hccl_log("[INFO] HCCL(1,x):2026 Getting socket times out") == ()
+
+
+RACE = """\
+Process mp_engine_proc:
+Traceback (most recent call last):
+  File "/usr/lib/python3.11/multiprocessing/process.py", line 314, in _bootstrap
+    self.run()
+  File "/opt/lmdeploy/pytorch/engine/mp_engine/zmq_engine.py", line 132, in _mp_proc
+    with condition:
+  File "/usr/lib/python3.11/multiprocessing/managers.py", line 1058, in __exit__
+    return self._callmethod('release')
+  File "/usr/lib/python3.11/multiprocessing/connection.py", line 382, in _recv
+    raise EOFError
+EOFError
+2026-11-24 20:11:00,396 - lmdeploy - ERROR - zmq_rpc.py:62 - PyTorch ZMQ engine process is not alive.
+lmdeploy.pytorch.engine.mp_engine.zmq_rpc.RPCServerDeadError: PyTorch ZMQ engine process is not alive.
+"""
+
+
+def test_lmdeploys_own_race_at_its_start_is_told_as_one():
+    cause = lmdeploy_log.parse_log(RACE).cause
+    assert cause is not None
+    assert cause.startswith("EOFError: its engine process lost a race")
+    assert lmdeploy_log.parse_log(RACE.replace("zmq_engine.py", "other.py")).cause == "EOFError"

@@ -65,6 +65,10 @@ _OWN = re.compile(
     r"out of memory|c10_npu::SetDevice|error code is 107001|"
     r"^(?:\w+\.)*(?:Assertion|ModuleNotFound|Import|FileNotFound|Permission|Key|Type|Attribute|Memory)Error"
 )
+#: LMDeploy 0.18.0's own: the parent ends the manager whose lock its engine process is just letting go of.
+_RACE = re.compile(r"^EOFError$")
+_RACED = "mp_engine/zmq_engine.py"
+_RACE_WORDS = "EOFError: its engine process lost a race with its parent (zmq_engine.py); starting it again helps"
 _LEVEL = re.compile(r"\b(?:ERROR|CRITICAL|FATAL)\b")
 #: Words of real trouble that are neither an exception nor at level ERROR.
 _SILENT = re.compile(
@@ -104,7 +108,8 @@ def parse_log(text: str) -> ServerLog:
         bare = _bare(line)
         kind = _class(bare)
         if kind is not None:
-            said = shown(_message(_joined(rows, number, bare)), 400)
+            raced = _RACE.match(bare) and any(_RACED in row for row in rows[:number])
+            said = _RACE_WORDS if raced else shown(_message(_joined(rows, number, bare)), 400)
             errors.setdefault(said)
             causes.append((kind, number, said))
     ready = any(_READY.search(x) for x in rows)
