@@ -59,15 +59,16 @@ def start(plan: Plan, name: str, init: Process) -> None:
     if plan.engine == "podman":
         podman.start(init, archive)
     else:
-        _dockerd(name, init, archive)
+        dockerd(name, init)
+        run(init.inside("docker", "load", "-q", "-i", archive))
 
 
-def _dockerd(name: str, init: Process, archive: str) -> None:
+def dockerd(name: str, init: Process) -> None:
+    """Start the host's dockerd and wait until it listens."""
     words = ["dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=overlay2"]
     words += [f"--add-runtime=lab={RUNTIME}", "--default-runtime=lab", f"--cgroup-parent=/{CGROUP}/{name}"]
     host.spawn(init, words, LOG)
     host.await_file(init, "/run/docker.sock", LOG)
-    run(init.inside("docker", "load", "-q", "-i", archive))
 
 
 def _furnish_twin(init: Process) -> None:

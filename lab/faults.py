@@ -8,8 +8,10 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab import host
+from hakuna.inventory.model import GUIDE_IMAGE
+from lab import host, image
 from lab.build import Lab
+from lab.engine import dockerd
 from lab.machine import LabError, run, wait_for
 from lab.network import DEVICES_BRIDGE, ip
 from lab.npu import CHIP_FILE
@@ -55,9 +57,10 @@ class Fault:
 
     scope: str
     words: str
-    rule: str  # what a preflight must report, as the single root cause, at the place
+    rule: str  # what a run must report, as the single root cause, at the place
     harm: Act
     mend: Act
+    bare: bool = True  # whether it can be had without a container engine
 
 
 def _in(lab: Lab, place: Place, *words: str) -> str:
@@ -262,6 +265,29 @@ def _file(do: str) -> Act:
     return act
 
 
+def _engine(lab: Lab, place: Place, text: str) -> None:
+    _shell(lab, place, f"e={lab.plan.engine}; {text}")
+
+
+def _other_image(lab: Lab, place: Place) -> None:
+    """The same tag, pulled on another day: another image by that name."""
+    made = f"c=$($e create {GUIDE_IMAGE} true) && $e commit -c 'LABEL day=another' $c {GUIDE_IMAGE} && $e rm $c"
+    _engine(lab, place, made)
+
+
+def _own_image(lab: Lab, place: Place) -> None:
+    archive = image.path(twin=bool(lab.plan.lmdeploy))
+    _engine(lab, place, f"$e rmi -f {GUIDE_IMAGE} && $e load -q -i {archive}")
+
+
+def _no_daemon(lab: Lab, place: Place) -> None:
+    _shell(lab, place, "kill $(cat /run/docker.pid) && while [ -e /run/docker.pid ]; do sleep 0.1; done")
+
+
+def _daemon(lab: Lab, place: Place) -> None:
+    dockerd(place.host, lab.host(place.host))
+
+
 _CONFIG = shlex.quote(f"{MODEL}/config.json")
 CATALOGUE = {
     "link-down": Fault("device", "the device's port is down", "NET207", _link("down"), _link("up")),
@@ -282,6 +308,8 @@ CATALOGUE = {
     "model-missing": Fault(
         "host", "no config.json", "HST122", _file(f"mv {_CONFIG} {_CONFIG}.off"), _file(f"mv {_CONFIG}.off {_CONFIG}")
     ),
+    "image-differs": Fault("host", "another image has the tag", "HST121", _other_image, _own_image, bare=False),
+    "docker-down": Fault("host", "its dockerd has ended", "HST120", _no_daemon, _daemon, bare=False),
 }
 
 

@@ -166,7 +166,7 @@ def test_every_node_runs_one_raylet(ray_cluster, findings):
             findings.fail(node, expected="1 raylet", observed=len(raylets))
 
 
-@rule("RAY508", guide="2.4", needs=("RAY503",), gates=False)
+@rule("RAY508", guide="2.4", needs=("RAY503", "RAY507"), gates=False)
 def test_ray_status_agrees(ray_cluster, inventory, findings):
     """What an operator sees with ray status must not differ from what Ray's own list of nodes says.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
+from pathlib import Path
 
 from . import __version__, workers
 
@@ -22,6 +24,7 @@ def main() -> None:
     parser.add_argument("--server-port", type=int, default=23333)
     parser.add_argument("--model-name", default="")
     options, _ = parser.parse_known_args(words[2:])
+    json.loads(Path(options.model_path, "config.json").read_text(encoding="utf-8"))  # as loading a model begins
     group = workers.start(options.tp)  # held as long as this serves: Ray ends actors that nobody refers to
     server = importlib.import_module("lmdeploy_server")
     arguments = ["--lmdeploy-version", __version__, "--model", options.model_name or options.model_path]

@@ -20,17 +20,26 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group("lab"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Where labs were asked for, a test that skips hides something."""
+    report = yield
+    if report.skipped and os.environ.get("HAKUNA_LAB_TESTS") == "1" and Path(__file__).parent in item.path.parents:
+        report.outcome, report.longrepr = "failed", f"it skipped, though labs were asked for: {report.longrepr}"
+    return report
+
+
 @pytest.fixture(scope="module")
 def lab(request):
     """A lab after the module's ``PLAN``; it is taken down at the end."""
     if os.environ.get("HAKUNA_LAB_TESTS") != "1":
         pytest.skip("builds real hosts: set HAKUNA_LAB_TESTS=1")
     if os.geteuid() != 0:
-        pytest.skip("only root can build real hosts")
+        pytest.fail("labs were asked for, and only root can build real hosts", pytrace=False)
     from lab import build
 
     if build.find() is not None:
-        pytest.skip("a lab is up already; it is somebody's: python -m lab down")
+        pytest.fail("a lab is up already; it is somebody's: python -m lab down", pytrace=False)
     plan = request.module.PLAN
     words = ["up", "--nodes", str(plan.nodes), "--devices", str(plan.devices), "--engine", plan.engine]
     words += ["--bare"] if plan.bare else []

@@ -35,7 +35,7 @@ def test_without_a_fault_the_lab_is_ready(lab, tmp_path):
     assert told.verdict == "READY", told.output
 
 
-@pytest.mark.parametrize("name", faults.CATALOGUE)
+@pytest.mark.parametrize("name", [name for name, fault in faults.CATALOGUE.items() if fault.bare])
 def test_a_real_fault_is_the_single_root_cause_where_it_is(lab, tmp_path, name):
     faults.put_in(lab, name)
     try:
