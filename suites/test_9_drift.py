@@ -90,9 +90,7 @@ def test_the_mesh_is_as_fast_as_usual(network, inventory, findings):
     Fix: compare the slowest pairs of this report with an older one's; hccn_tool -i N -stat -g and -optical -g there
     Source: guide 0 (stable latency); Leys et al. 2013, median absolute deviation
     """
-    times = []
-    if inventory.past.series:
-        times = [sorted(p.times_ms)[len(p.times_ms) // 2] for _, p in network.pings if p.times_ms]
+    times = network.pings.times() if inventory.past.series else []
     figures = (statistics.median(times), max(times)) if times else (None, None)
     names = ("ping_median_ms", "ping_slowest_ms")
     slower(findings, inventory, [(name, value, "ms", "less") for name, value in zip(names, figures, strict=True)])

@@ -143,6 +143,17 @@ def test_the_pages_say_so(nights):
     assert "ping_median_ms" not in since(UPDATE)
 
 
+def test_the_last_page_shows_every_night(nights):
+    text = (nights / f"night-{LAST}" / "report.html").read_text(encoding="utf-8")
+    strip = re.search(r'<svg class="nights".*?</svg>', text)[0]
+    assert "".join(re.findall(r'<rect class="(\w)"', strip)) == "r" * (DEAD - 1) + "f" + "r" * (LAST - DEAD)
+    line = next(m for m in re.findall(r'<svg class="trend"[^>]*aria-label="([^"]*)"', text) if "ping_median_ms" in m)
+    values = [float(v) for v in line.partition(": ")[2].split(", ")]
+    assert len(values) == LAST
+    assert values == sorted(values)
+    assert values[-1] / values[0] > 2
+
+
 def test_the_history_holds_what_the_checks_saw(nights):
     """Two ways lead to a fact: the reports' own and the checks'. They must not part."""
     last = history.entries(nights / history.NAME)[-1]

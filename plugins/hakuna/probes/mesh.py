@@ -171,6 +171,11 @@ class PingMesh:
                 if lane.slowest > limit:
                     yield from ((Where.pair(source, lane.targets[i]), ms) for i, ms in enumerate(lane.ms) if ms > limit)
 
+    def times(self) -> list[float]:
+        """The median round trip in ms of every pair that has one. The check hears of the whole mesh."""
+        self.consult()
+        return [ms for lanes in self._lanes.values() for lane in lanes for ms in lane.ms if ms >= 0]
+
     @property
     def slowest(self) -> float:
         """The longest median round trip in ms; 0 without any."""

@@ -21,17 +21,18 @@ from typing import Any
 
 from hakuna.evidence.redaction import Redactor
 from hakuna.judgement.rules import RuleBook
+from hakuna.probes.mesh_columns import COLUMNS
 from hakuna.reports.anonymous import Anonymous, Names, walk
 from hakuna.reports.model import NotARunError, from_folder
 from hakuna.reports.text import plural
 from hakuna.reports.writer import write_all
 
 #: What is taken along; locks and what was written aside stay.
-_KEPT = ("run.json", "journal.jsonl", "evidence", "logs")
+_KEPT = ("run.json", "journal.jsonl", "evidence", "logs", COLUMNS)
 _VERSION_COMMANDS = ("host.driver", "host.firmware", "host.cann", "host.kernel", "engine.version", "versions", "npu.")
 _SYSTEM = re.compile(r"System Name TLV\s+(\S+)")
 _HOSTNAME = re.compile(r"^hostname (\S+)$", re.MULTILINE)
-_LARGEST = 64 << 20  # bytes of a file that is no evidence: of longer logs the end is taken
+_LARGEST = 16 << 20  # bytes of a file that is no evidence: of longer logs the end is taken
 
 README = """A run of Hakuna, for support. Judge it again with: pytest --replay=FOLDER
 report.html is what was found; evidence/ holds every command's raw answer. Secrets were removed.
@@ -107,9 +108,12 @@ def _changed(path: Path, change: Callable[[str], str]) -> bytes:
     """A file with every text in it changed; bytes that are no text are changed as far as they are."""
     with path.open("rb") as file:
         size = path.stat().st_size
-        if size > _LARGEST and path.suffix not in (".json", ".jsonl"):
+        if size > _LARGEST and path.suffix not in (".json", ".jsonl", ".columns"):
             file.seek(size - _LARGEST)
         data = file.read()
+    if path.name == COLUMNS:  # a line of JSON, then numbers
+        head, _, body = data.partition(b"\n")
+        return _line(head, change, indent=None) + b"\n" + body
     if path.suffix == ".jsonl":
         return b"\n".join(_line(line, change, indent=None) for line in data.split(b"\n"))
     return _line(data, change, indent=1) if path.suffix == ".json" else _bytes(data, change)
@@ -167,6 +171,8 @@ def _anonymous(folder: Path, data: dict[str, Any]) -> Anonymous:
 def _rows(path: Path) -> Iterator[Any]:
     """Every line of a file as data, or as text where it is none."""
     data = path.read_bytes() if path.suffix in (".json", ".jsonl") else _changed(path, str)
+    if path.name == COLUMNS:
+        data = data.partition(b"\n")[0]
     lines = data.split(b"\n") if path.suffix == ".jsonl" else [data]
     for line in lines:
         try:
