@@ -36,9 +36,11 @@ def _shell(lab: Lab, name: str, text: str, *words: str) -> str:
 
 def _reboot(lab: Lab, name: str) -> None:
     """Process 1 is killed, and with it everything in the host; another one boots, with another boot id."""
+    mac = run(lab.host(name).inside("cat", "/sys/class/net/eth0/address")).strip()
     lab.host(name).kill()
     again = host.start(lab.plan, name)
     network.plug_in(lab.plan, name, again, lab.switch)
+    run(again.inside("ip", "link", "set", "eth0", "address", mac))  # its network card is still the same one
     build.remember(Lab(lab.plan, lab.switch, {**lab.hosts, name: again}))
     build.daemons(lab.plan, name, again)
 
@@ -76,6 +78,17 @@ def _hang(signal: str) -> Act:
     return act
 
 
+def _server_dies(lab: Lab, name: str) -> None:
+    """As soon as it is there: it may only just have been started."""
+    find = "grep -lsa api_server /proc/[0-9]*/cmdline | cut -d/ -f3 | while read -r p; do readlink /proc/$p/exe; done"
+    wait_for(lambda: "python" in _shell(lab, name, find), "the api_server")
+    kill = (
+        "for p in $(grep -lsa api_server /proc/[0-9]*/cmdline | cut -d/ -f3); do case $(readlink /proc/$p/exe) in "
+        "*python*) kill -9 $p;; esac; done"
+    )
+    _shell(lab, name, kill)
+
+
 def _cable(state: str) -> Act:
     def act(lab: Lab, name: str) -> None:
         run(lab.switch.beside("ip", "link", "set", switch_port_of_host(name), state))
@@ -89,6 +102,7 @@ CATALOGUE = {
     "disk-full": Disaster("there is no room left in /tmp and for the containers", _fill, _room),
     "ssh-cut": Disaster("every ssh session is killed; new ones are let in", _cut),
     "hang": Disaster("every sshd is stopped in its tracks", _hang("STOP"), _hang("CONT")),
+    "server-dies": Disaster("the api_server on it is killed while it loads", _server_dies),
     "network-gone": Disaster("the switch's end of the host's wire is down", _cable("down"), _cable("up")),
 }
 

@@ -25,12 +25,15 @@ def test_the_server_becomes_ready(api_server, inventory, findings):
     findings.saw("server.poll")
     log = api_server.log.fact if api_server.log.readable else None
     cause = (log.cause if log else None) or "see the log"
+    ending = cause
+    if log and not log.cause:
+        ending = f"no cause in its log, which ends: {' | '.join(log.last)}" if log.last else "its log is empty"
     path = inventory.model.server.log
     if api_server.ready:
         findings.note(f"ready after {api_server.waited:.1f} s")
     elif api_server.died:
         where = f"it died after {api_server.waited:.1f} s"
-        findings.fail(head, expected="an answering server", observed=f"{where}: {cause}", log=path)
+        findings.fail(head, expected="an answering server", observed=f"{where}: {ending}", log=path)
     else:
         limit = inventory.model.thresholds.time_to_ready if api_server.launched else 0
         last = log.milestones[-1] if log and log.milestones else cause

@@ -13,6 +13,10 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: of the lab, and left out where there is little time (make lab-ci)")
+
+
 def pytest_collection_modifyitems(items):
     """Tests that build hosts run one after the other, and only on request."""
     for item in items:

@@ -330,3 +330,10 @@ def test_lmdeploys_own_race_at_its_start_is_told_as_one():
     assert cause is not None
     assert cause.startswith("EOFError: its engine process lost a race")
     assert lmdeploy_log.parse_log(RACE.replace("zmq_engine.py", "other.py")).cause == "EOFError"
+
+
+def test_a_death_without_a_word_is_told_with_the_last_lines():
+    log = lmdeploy_log.parse_log("one\n\ntwo\nthree  \nfour\n\n")
+    assert log.cause is None
+    assert log.last == ("two", "three", "four")
+    assert lmdeploy_log.parse_log("").last == ()

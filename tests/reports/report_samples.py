@@ -73,7 +73,7 @@ def run_json(**plan: Any) -> dict[str, Any]:
     return {
         "id": "20260801-120000-ab12",
         "inventory_name": "mock.yaml",
-        "plan": {"mode": "full", "keep": False, "until": "teardown", "mesh": "auto", "wait": 0.0, **plan},
+        "plan": {"mode": "full", "keep": False, "until": "teardown", "mesh": "auto", "fan_out": "auto", "wait": 0.0, **plan},
         "holder": {"host": "elsewhere", "pid": 1, "start": 1, "boot_id": "x", "user": "op"},
         "transport": "simulated",
         "inventory": {

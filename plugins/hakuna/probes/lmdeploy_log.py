@@ -13,12 +13,20 @@ from hakuna.probes.texts import clean, shown
 
 @dataclass(frozen=True)
 class ServerLog:
-    """``milestones`` in the order they were reached; ``errors``: lines that report one; ``cause``: the one to blame."""
+    """``milestones`` in the order they were reached; ``errors``: lines that report one; ``cause``: the one to blame.
+
+    ``last`` are its last lines, for a death without a word.
+    """
 
     milestones: tuple[str, ...]
     ready: bool
     errors: tuple[str, ...]
     cause: str | None
+    last: tuple[str, ...] = ()
+
+
+#: How many of its last lines are told of a server that died without a word.
+LAST = 3
 
 
 def tail(path: str, size: int, name: str = "server.log") -> Command:
@@ -116,7 +124,8 @@ def parse_log(text: str) -> ServerLog:
     worst = min(causes, default=None)
     # A server that answers had reasons to complain on its way; only a real failure is a cause then.
     cause = worst[2] if worst and (not ready or worst[0] < _AT_ERROR) else None
-    return ServerLog(tuple(milestones), ready, tuple(errors), cause)
+    last = tuple(shown(_bare(x), 200) for x in [x for x in rows if x.strip()][-LAST:])
+    return ServerLog(tuple(milestones), ready, tuple(errors), cause, last)
 
 
 def _bare(line: str) -> str:
