@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0  # noqa: INP001  # a script, run by its path
+"""The compact form for CI: fails when a ratio gets worse, never because a machine is slow.
+
+python benchmarks/ci.py
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import contenders
+from compare import by_turns
+from hosts import bench
+
+#: Hakuna against one script per host over plain OpenSSH: the budget is 1.3 and Python's start; beyond this it is lost.
+MOST_OF_FLOOR = 4.0
+#: How much faster than an eighth of the guide's loops the whole of it must be, at least.
+LEAST_OF_LOOPS = 2.0
+#: How many times more CPU a mesh of four times the pairs may take.
+MOST_OF_GROWTH = 6.0
+
+
+def growth(folder: Path) -> float:
+    """CPU of judging a simulated rail mesh of 96 nodes over that of 48, without what a run costs anyway."""
+    costs = {n: _cpu(folder, n) for n in (2, 48, 96)}
+    return (costs[96] - costs[2]) / (costs[48] - costs[2])
+
+
+def _cpu(folder: Path, nodes: int) -> float:
+    rows = "".join(f"  - {{name: n{n}, address: n{n}, node_ip: 192.0.2.{n + 1}}}\n" for n in range(nodes))
+    path = folder / f"{nodes}.yaml"
+    path.write_text(f"cluster: c{nodes}\ntransport: simulated\nnodes:\n{rows}")
+    words = ["--preflight", "--mesh=rail", "-q", "--tb=no", "-p", "no:cacheprovider"]
+    before = os.times()
+    subprocess.run(
+        [sys.executable, "-m", "pytest", f"--inventory={path}", f"--reports={folder / 'reports'}", *words],
+        cwd=Path(__file__).parent.parent,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="hakuna-bench-") as name:
+        folder = Path(name)
+        with bench(folder / "b", 2) as made:
+            ways = {
+                "floor": partial(contenders.floor, made),
+                "hakuna": partial(contenders.hakuna, made),
+                "loops / 8": partial(contenders.loops, made, share=8),
+            }
+            times = by_turns(ways, 2)
+        ratios = (
+            ("hakuna / floor", times["hakuna"] / times["floor"], MOST_OF_FLOOR),
+            ("hakuna / an eighth of the loops", times["hakuna"] / times["loops / 8"], 1 / LEAST_OF_LOOPS),
+            ("CPU of 96 nodes / 48 nodes, 4 x the pairs", growth(folder), MOST_OF_GROWTH),
+        )
+    bad = 0
+    for what, ratio, limit in ratios:
+        bad += ratio > limit
+        sys.stdout.write(f"{'LOST' if ratio > limit else 'ok  '}  {what}: {ratio:.2f} (at most {limit:g})\n")
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
