@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hosts import PORT, Bench
+from hosts import Bench
 
 HERE = Path(__file__).parent
 
@@ -85,7 +85,7 @@ def start(bench: Bench) -> None:
 
 def inventory(bench: Bench) -> Path:
     """An inventory of the benchmark's hosts. Only their addresses are ever contacted."""
-    ssh = f"{{port: {PORT}, key: {bench.key}, known_hosts: {bench.folder / 'known_hosts'}}}"
+    ssh = f"{{port: {bench.port}, key: {bench.key}, known_hosts: {bench.folder / 'known_hosts'}}}"
     rows = "".join(
         f"  - {{name: {h.name}, address: {h.address}, node_ip: 192.0.2.{h.number}, interface: lo, ssh: {ssh}}}\n"
         for h in bench.hosts
@@ -108,7 +108,7 @@ def testinfra(bench: Bench, venv: Path, backend: str) -> None:
         "    assert done.rc == 0 and done.stdout\n"
     )
     hosts = ",".join(
-        f"{backend}://{h.address}:{PORT}" if backend == "ssh" else f"paramiko://{h.address}" for h in bench.hosts
+        f"{backend}://{h.address}:{bench.port}" if backend == "ssh" else f"paramiko://{h.address}" for h in bench.hosts
     )
     argv = [str(venv / "bin" / "pytest"), "-q", "-p", "no:cacheprovider", f"--hosts={hosts}"]
     run([*argv, f"--ssh-config={bench.ssh_config}", "test_section5.py"], bench.folder)

@@ -7,6 +7,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEVICES = 8
-PORT = 22422
 #: Answers as the tool does for addresses, TLS and pings; a ping takes as long as the file beside it says.
 TOOL = """#!/bin/sh
 case $* in
@@ -54,6 +54,7 @@ class Bench:
 
     folder: Path
     hosts: tuple[Host, ...]
+    port: int
 
     @property
     def key(self) -> Path:
@@ -90,7 +91,7 @@ def bench(folder: Path, count: int) -> Iterator[Bench]:
     if sshd is None:
         raise RuntimeError("no sshd on this machine: install openssh-server")
     folder.mkdir(parents=True)
-    made = Bench(folder, tuple(Host(n + 1) for n in range(count)))
+    made = Bench(folder, tuple(Host(n + 1) for n in range(count)), _free_port())
     tool = folder / "bin" / "hccn_tool"
     tool.parent.mkdir()
     tool.write_text(TOOL)
@@ -99,10 +100,10 @@ def bench(folder: Path, count: int) -> Iterator[Bench]:
     for name in ("key", "host_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
     host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
-    (folder / "known_hosts").write_text("".join(f"[{h.address}]:{PORT} {host_key}\n" for h in made.hosts))
+    (folder / "known_hosts").write_text("".join(f"[{h.address}]:{made.port} {host_key}\n" for h in made.hosts))
     made.ssh_config.write_text(
         "Host *\n"
-        f"  Port {PORT}\n  User {getpass.getuser()}\n  IdentityFile {made.key}\n  IdentitiesOnly yes\n"
+        f"  Port {made.port}\n  User {getpass.getuser()}\n  IdentityFile {made.key}\n  IdentitiesOnly yes\n"
         f"  UserKnownHostsFile {folder / 'known_hosts'}\n  GlobalKnownHostsFile /dev/null\n"
     )
     if os.geteuid() == 0:
@@ -112,7 +113,7 @@ def bench(folder: Path, count: int) -> Iterator[Bench]:
         for host in made.hosts:
             config = folder / f"{host.name}.conf"
             config.write_text(
-                f"Port {PORT}\nListenAddress {host.address}\nHostKey {folder / 'host_key'}\nPidFile none\n"
+                f"Port {made.port}\nListenAddress {host.address}\nHostKey {folder / 'host_key'}\nPidFile none\n"
                 f"AuthorizedKeysFile {folder / 'key.pub'}\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
                 "PermitRootLogin yes\nSubsystem sftp internal-sftp\n"
                 f'SetEnv "BENCH_HOST={host.number}" "PATH={tool.parent}:/usr/bin:/bin"\n'
@@ -126,6 +127,12 @@ def bench(folder: Path, count: int) -> Iterator[Bench]:
             process.terminate()
         for process in running:
             process.wait(10)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.77.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _await(log: Path, process: subprocess.Popen[bytes]) -> None:
