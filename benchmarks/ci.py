@@ -17,7 +17,7 @@ import contenders
 from compare import by_turns
 from hosts import bench
 
-#: Hakuna against its own start and one script per host over plain OpenSSH; it was 1.0 to 1.5 when this was written.
+#: Hakuna against its own start and one script per host over plain OpenSSH; the budget is 1.3 times the floor.
 MOST_OF_FLOOR = 2.5
 #: How much faster than an eighth of the guide's loops the whole of it must be, at least.
 LEAST_OF_LOOPS = 2.0
