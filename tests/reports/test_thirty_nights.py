@@ -15,7 +15,8 @@ import pytest
 from cluster import new_run, shaped, with_faults
 
 from hakuna import cli
-from hakuna.judgement.verdict import Verdict
+from hakuna.judgement.rules import BOOK
+from hakuna.judgement.verdict import CheckResult, Verdict
 from hakuna.plugin.opening import remembered
 from hakuna.reports import history
 from hakuna.reports.facts import gather
@@ -45,8 +46,10 @@ def hold(reports, night: int) -> None:
     run = new_run(reports, inventory, name=f"night-{night:02d}")
     save_run(run, past=remembered(run, reports).as_json())
     summary = Judge(run).everything()
-    for result in summary.results.values():
-        run.journal.write("check", result=result.as_json(), nodeid=f"suites::{result.rule}")
+    for code, result in summary.results.items():
+        if "hardware" in BOOK[code].marks:  # as a session does: a simulated cluster has no speed of its own
+            result = CheckResult(code, Verdict.SKIP, reason="needs real NPUs")  # noqa: PLW2901  # what it came to
+        run.journal.write("check", result=result.as_json(), nodeid=f"suites::{code}")
     run.journal.write("end", verdict=summary.verdict.value, interrupted="")
     run.transport.close()
     events = [json.loads(line) for line in run.journal.path.read_text().splitlines()]
