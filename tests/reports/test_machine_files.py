@@ -127,6 +127,15 @@ def test_what_was_not_measured_is_no_metric():
     assert "measured" not in prometheus.render(every_verdict(), Exhibits())
 
 
+def test_metrics_are_in_base_units():
+    """What promtool check metrics asks for."""
+    measured = Exhibits(measures=(Measure("ping_median_ms", 70.0, "ms"),))
+    text = prometheus.render(every_verdict(), measured)
+    assert not re.search(r"^hakuna_\w+_(?:ms|gb|mb|kb)\b", text, re.MULTILINE)
+    found = {name: value for (name, _), value in samples(text).items()}
+    assert found["hakuna_measured_ping_median_seconds"] == pytest.approx(0.07)
+
+
 def test_labels_are_few_whatever_the_size():
     text = prometheus.render(every_verdict(), Exhibits())
     labels = {name for f in text_string_to_metric_families(text) for s in f.samples for name in s.labels}

@@ -52,7 +52,10 @@ def render(report: RunReport, exhibits: Exhibits) -> str:
         [({"stage": s.stage}, s.seconds) for s in report.stages if s.seconds is not None and s.stage in _STAGES],
     )
     for measure in exhibits.measures:
-        gauge(f"measured_{measure.name}", f"Measured by the last run, in {measure.unit}.", [({}, measure.value)])
+        name, value, unit = measure.name, measure.value, measure.unit
+        if unit == "ms":  # Prometheus counts in seconds
+            name, value, unit = f"{name.removesuffix('_ms')}_seconds", value / 1000, "s"
+        gauge(f"measured_{name}", f"Measured by the last run, in {unit}.", [({}, value)])
     return "\n".join(out) + "\n"
 
 
