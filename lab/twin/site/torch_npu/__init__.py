@@ -19,7 +19,7 @@ from torch_npu import npu
 __version__ = "2.9.0+cpu.twin"
 
 
-def _hccl(store: dist.Store, rank: int, size: int, timeout: timedelta) -> Any:
+def _hccl(store: Any, rank: int, size: int, timeout: timedelta) -> Any:
     return dist.ProcessGroupGloo(store, rank, size, timeout)
 
 

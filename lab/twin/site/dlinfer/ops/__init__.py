@@ -23,7 +23,7 @@ from dlinfer.ops.era import speaks_of_lengths
 if speaks_of_lengths(metadata.version("lmdeploy")):
     from dlinfer.ops.until_0_14 import paged_prefill_attention, prefill_attention
 else:
-    from dlinfer.ops.since_0_18 import paged_prefill_attention, prefill_attention
+    from dlinfer.ops.since_0_18 import paged_prefill_attention, prefill_attention  # type: ignore[assignment]
 
 __all__ = [
     "add_rms_norm",

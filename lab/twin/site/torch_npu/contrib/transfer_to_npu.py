@@ -94,7 +94,7 @@ def _stays(self: Any, *_arguments: Any, **_options: Any) -> Any:
 
 def _tensors() -> None:
     makers = _device._device_constructors()  # noqa: SLF001  # cached there: `with torch.device()` needs the originals
-    names = {f.__name__ for f in makers if getattr(torch, getattr(f, "__name__", ""), None) is f}
+    names = {name for f in makers if getattr(torch, (name := getattr(f, "__name__", "")), None) is f}
     names |= {name for name in dir(torch) if name.endswith("_like") and callable(getattr(torch, name))}
     for name in names:
         setattr(torch, name, _mapped(getattr(torch, name)))
@@ -103,7 +103,7 @@ def _tensors() -> None:
     for owner in (torch.Tensor, torch.nn.Module):
         for name in ("cuda", "npu"):
             setattr(owner, name, _stays)
-    torch.Tensor.pin_memory = _stays  # type: ignore[method-assign, assignment]
+    torch.Tensor.pin_memory = _stays  # type: ignore[method-assign]
     torch.Tensor.is_pinned = lambda *_a, **_o: False  # type: ignore[method-assign]
     torch.Tensor.record_stream = lambda *_a, **_o: None  # type: ignore[method-assign]
 
@@ -124,11 +124,11 @@ def _modules() -> None:
 
     def make(cls: type, device: Any = "cpu") -> Any:
         del cls
-        return generator.__new__(generator, device=_numbered(device))
+        return generator.__new__(generator, device=_numbered(device))  # type: ignore[call-arg]
 
-    torch.nn.Module.to = to  # type: ignore[method-assign, assignment]
+    torch.nn.Module.to = to  # type: ignore[method-assign]
     torch.load = load_to_cpu
-    torch.Generator = type("Generator", (generator,), {"__new__": make})  # type: ignore[misc]
+    torch.Generator = type("Generator", (generator,), {"__new__": make})  # type: ignore[misc, assignment]
 
 
 def _groups() -> None:
@@ -145,7 +145,7 @@ def install() -> None:
     _tensors()
     _modules()
     _groups()
-    torch.device = device  # type: ignore[assignment, misc]
+    torch.device = device  # type: ignore[misc]
     for name, thing in npu.public().items():
         setattr(torch.cuda, name, thing)
 
