@@ -132,3 +132,132 @@ def test_the_advice_names_node_and_device(name):
     advice = LogCause(Where("b", 1), name, "x", 3).advice
     assert "{" not in advice
     assert advice
+
+
+#: Scenes for the proof: what a judge of logs that was changed carelessly would take for something else.
+_SIGNAL = "*** SIGSEGV received at time=1 on cpu 1 ***"
+_DEATH = "(raylet) A worker died or was killed while executing a task by an unexpected system error. Worker IP address: 10.0.0.2 Worker port: 1 Worker PID: 103 Worker exit type: SYSTEM_ERROR Worker exit detail: End of file."
+_LOST = (
+    "[INFO] HCCL(101,x):2026-03-18-10:33:10.000.001 [h.cc:1]rank [10.0.0.1/1]: rank [10.0.0.2/0] status[LOST] by rank"
+)
+SCENES: dict[str, list[Log]] = {
+    "nothing": [log("a", 1, "all is well")],
+    "own words": [waits(0, 3), waits(1, 3), log("b", 103, plog(103, 55, "rank[3] TsdOpen failed, deviceId[1]."))],
+    "first of two": [
+        log("a", 101, plog(101, 40, "rank[1] environment variable HCCL_RDMA_SL is invalid")),
+        log("b", 102, plog(102, 39, "rank[2] TsdOpen failed, deviceId[0].")),
+    ],
+    "no time": [log("b", 103, "RuntimeError: a"), log("a", 101, plog(101, 1, "rank[1] TsdOpen failed, deviceId[1]."))],
+    "silent": [waits(0, 2), waits(1, 2), waits(3, 2)],
+    "chain": [waits(0, 1), waits(1, 2), waits(2, 3)],
+    "both ends": [waits(0, 3, 10), waits(3, 0, 11), waits(1, 0, 12), waits(2, 0, 13)],
+    "whole node": [log("a", 101, plog(101, 20, 'rank[1] fault_info["Failed to connect agent[2,3,]"]'))],
+    "one of a node": [log("a", 101, plog(101, 20, 'rank[1] fault_info["Failed to connect agent[3,]"]'))],
+    "way under load": [log("a", 101, plog(101, 5, "rank[1] cqe error status[12], remoteIP:[10.1.1.0]")), waits(3, 1)],
+    "load without an end": [log("a", 101, plog(101, 5, "rank[1] cqe error status[12]")), waits(3, 1)],
+    "switch": [
+        log(
+            "a",
+            100,
+            plog(
+                100,
+                5,
+                'rank[0] config "tls" is invalid. rankList for enabled tls:[3]; rankList for disabled tls:[0,1,2]',
+            ),
+        ),
+        waits(1, 0),
+    ],
+    "switch of a node": [
+        log(
+            "a",
+            100,
+            plog(
+                100,
+                5,
+                'rank[0] config "tls" is invalid. rankList for enabled tls:[2,3]; rankList for disabled tls:[0,1,4]',
+            ),
+        ),
+    ],
+    "all of a node": [
+        log("b", 102, plog(102, 2, "rank[2] environment variable HCCL_IF_IP is invalid")),
+        log("b", 103, plog(103, 3, "rank[3] environment variable HCCL_IF_IP is invalid")),
+        waits(0, 2),
+    ],
+    "all": [
+        log(WORLD.ranks[i].node, 100 + i, plog(100 + i, i, f"rank[{i}] environment variable HCCL_IF_IP is invalid"))
+        for i in range(4)
+    ],
+    "killed": [
+        log(
+            "b",
+            None,
+            "(raylet) 1 Workers (tasks / actors) killed due to memory pressure (OOM), 0 at node (ID: e5, IP: 10.0.0.2) over",
+        ),
+        waits(0, 3),
+        waits(1, 3),
+    ],
+    "killed, two silent": [
+        log(
+            "b",
+            None,
+            "(raylet) 1 Workers (tasks / actors) killed due to memory pressure (OOM), 0 at node (ID: e5, IP: 10.0.0.2) over",
+        ),
+        waits(0, 3),
+        waits(1, 2),
+    ],
+    "died": [log("a", None, _DEATH, driver=True), waits(0, 3), waits(1, 3)],
+    "crashed": [log("b", 103, _SIGNAL), waits(0, 3)],
+    "process": [
+        log("b", 77, "RuntimeError: shape"),
+        log("b", 77, "[ERROR] RUNTIME(77,x):1 [x.cc:1] 77 failed, device_id[1]"),
+    ],
+    "driver": [log("a", None, "ValueError: Cannot provide a placement group of [] within 1800 seconds.", driver=True)],
+    "driver and worker": [
+        log("a", None, "RuntimeError: NPU out of memory. (NPU 1; 60 GiB)", driver=True),
+        log("b", 103, "RuntimeError: NPU out of memory. Tried to allocate 1 GiB (NPU 1; 60 GiB)"),
+    ],
+    "driver of a worker": [
+        log(
+            "a",
+            None,
+            "(RayWorkerWrapper pid=77, ip=10.0.0.2) RuntimeError: NPU out of memory. (NPU 1; 60 GiB)",
+            driver=True,
+        )
+    ],
+    "rank of another node": [log("a", 5, plog(5, 1, "rank[3] TsdOpen failed"))],
+    "rank in the driver": [log("a", None, "rank[3] TsdOpen failed", driver=True)],
+    "host": [log("a", 101, plog(101, 1, "rank[1] connect server[10.0.0.2 : 60000] failed"))],
+    "host and device": [log("a", 101, plog(101, 1, "rank[1] Getting socket times out. destRank[10.0.0.2/1] fail"))],
+    "no such device": [log("a", 101, plog(101, 1, "rank[1] Getting socket times out. destRank[10.0.0.2/9] fail"))],
+    "heartbeat": [log("a", 101, _LOST)],
+    "wrapper": [log("b", 103, "[ERROR] HCCL(103,x):1 [a.cc:1] rank[3] something new")],
+    "wrapper of a device": [log("b", 103, "[ERROR] (PID:103, Device:1, RankID:-1) ERR00100 PTA call acl api failed.")],
+    "node or device": [
+        Log("b", "/0", troubles("OSError: [Errno 28] No space left on device")),
+        log("a", 101, "RuntimeError: NPU out of memory. (NPU 1; 60 GiB)"),
+    ],
+    "node, then its device": [
+        log("b", 77, "EI0011: [PID: 77] 2026-03-18-10:33:01.000.001 Failed to allocate [1] bytes of NPU memory."),
+        log("b", 102, plog(102, 8, "rank[2] TsdOpen failed")),
+        log("b", 103, plog(103, 9, "rank[3] Failed to allocate [1] bytes of NPU memory.")),
+    ],
+    "killed and died": [
+        log(
+            "b",
+            None,
+            "(raylet) 1 Workers (tasks / actors) killed due to memory pressure (OOM), 0 at node (ID: e5, IP: 10.0.0.2) over",
+        ),
+        log("a", None, _DEATH, driver=True),
+        log("b", 103, plog(103, 1, "rank[3] something new")),
+    ],
+    "vague": [
+        log("a", 101, "EE1001: [PID: 101] 2026-03-18-10:33:01.000.001 The argument is invalid"),
+        log("b", 103, plog(103, 9, "rank[3] TsdOpen failed, deviceId[1].")),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_a_scene_is_the_same_in_any_order_of_its_logs(name):
+    told = SCENES[name]
+    assert first_cause(told, WORLD) == first_cause(told[::-1], WORLD)

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import exactness
 import matrix
 import mutator
-import prove
 import pytest
+import share
+from cases import all_cases
 from cluster import fault_inventory, judged
+from judges import OF_CHECKS, OF_TABLES, of_modules
 
 from hakuna.judgement.rules import BOOK
 from hakuna.judgement.verdict import Verdict
-from hakuna.simulator.catalogue import CATALOGUE
+from hakuna.simulator.catalogue import CATALOGUE, COMBINED
 from hakuna.suites import load_rules
 
 load_rules()
@@ -39,24 +42,41 @@ def test_judging_again_gives_the_same(clocks):
 @pytest.mark.parametrize("operator", ["return pass", "swap Gt", "drop a node"])
 def test_a_mutant_is_noticed_and_taken_out_again(clocks, operator):
     mutant = next(m for m in mutator.mutants(BOOK["HST118"].function) if m.operator == operator)
-    with mutator.planted(mutant):
-        assert prove.killed([(clocks, "HST118")])
-    assert not prove.killed([(clocks, "HST118")])
+    target = share.Target("x", share._planting(mutant), [share._cell(clocks, "HST118")], [], mutant)
+    assert target.dies(near=True)
+    assert not target.dies(near=False)
+    assert not share._cell(clocks, "HST118")()
 
 
 def test_a_check_that_was_changed_for_nothing_survives(clocks):
     mutant = next(m for m in mutator.mutants(BOOK["HST118"].function) if m.operator == "ignore one side")
-    with mutator.planted(mutant):
-        assert not prove.killed([(clocks, "HST118")])
-    assert not mutator.DROPPED - {"drop a node"}
+    target = share.Target("x", share._planting(mutant), [share._cell(clocks, "HST118")], [], mutant)
+    assert not target.dies(near=True)
+    assert not share.counts(target, dropped=target.dropped)
 
 
 def test_a_fault_that_is_found_elsewhere_is_not_exact(clocks):
-    assert prove.exact(clocks) == []
-    assert prove.exact(matrix.Scenario("link-down", clocks.run, clocks.results)) == [
+    assert exactness.wrong(CATALOGUE["clock-skew"], clocks.summary) == []
+    wrong = exactness.wrong(CATALOGUE["link-down"], clocks.summary)
+    assert wrong[:2] == [
         "link-down: NET207 at [] instead of ['node-b/3']",
-        "link-down: false alarm of HST118 at node-b",
+        "link-down: false alarm of HST118 on node-b",
     ]
+    assert "link-down: HST118 is FAIL too" in wrong
+
+
+def test_a_combination_of_which_one_cause_is_missing_is_not_exact(clocks):
+    both = next(c for c in COMBINED if c.name == "loss-and-clock")
+    assert exactness.wrong_causes(both, clocks.summary) == [
+        "loss-and-clock: causes are ['HST118 on node-b'] instead of ['HST118 on node-b', 'NET221 on node-b/3']"
+    ]
+
+
+def test_the_judges_of_tables_meshes_and_logs_are_mutated_and_have_cells():
+    made = [m for f in of_modules((*OF_TABLES, *OF_CHECKS)) for m in mutator.mutants(f)]
+    assert len(made) > 200
+    assert {"_of_tables", "_of_judges"} <= set(vars(share.Share))
+    assert len({c.name for c in all_cases()}) == len(all_cases()) > 200
 
 
 def test_gibberish_is_never_green(clocks, tmp_path):
@@ -65,5 +85,5 @@ def test_gibberish_is_never_green(clocks, tmp_path):
     (found, name), *others = matrix.garbled(tmp_path, looked)
     assert (name, others) == (source, [])
     assert found.results["HST118"].verdict is Verdict.UNPARSED
-    assert prove.unseen(found, source, looked) == []
-    assert prove.unseen(clocks, source, {"HST101": frozenset({source})}) == ["clock-skew: HST101 is PASS"]
+    assert matrix.unseen(found, source, looked) == []
+    assert matrix.unseen(clocks, source, {"HST101": frozenset({source})}) == ["clock-skew: HST101 is PASS"]

@@ -3,38 +3,26 @@
 
 from __future__ import annotations
 
-import functools
-import tempfile
-from pathlib import Path
-
+import exactness
 import pytest
-from cluster import SHAPES, clean_run, fault_run, mock, new_run, verdicts, with_faults
+from cluster import SHAPES, fault_run, mock, new_run, verdicts, with_faults
 
 from hakuna.judgement.rules import BOOK
-from hakuna.judgement.stage import Stage
-from hakuna.judgement.verdict import Cause, RunVerdict, Verdict
+from hakuna.judgement.verdict import RunVerdict, Verdict
 from hakuna.simulator.catalogue import CATALOGUE, COMBINED, VARIANTS, Scope
-from hakuna.simulator.scenario import places_of, scenario, with_settings
+from hakuna.simulator.scenario import with_settings
 from hakuna.stages.judge import Judge
 from hakuna.stages.run import Mode, Plan
 from hakuna.suites import load_rules
 
 load_rules()
 
-#: Codes from here on are for sites, but for the teardown, whose own codes these are.
-SITE = 900
 KINDS = {**CATALOGUE, **VARIANTS}
 FAULTS = sorted(KINDS)
 
 
 def own(results):
-    return {c: r for c, r in results.items() if c.startswith("TDN") or int(c[3:]) < SITE}
-
-
-@functools.cache
-def expected_clean(settings):
-    """The verdicts without the fault, with the settings that the fault needs to be seen."""
-    return clean_run(Path(tempfile.mkdtemp()), dict(settings))
+    return {c: r for c, r in results.items() if exactness.own(c)}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -42,46 +30,17 @@ def test_without_a_fault_everything_is_green(shape, tmp_path):
     clean = verdicts(tmp_path, inventory=SHAPES[shape]())
     assert clean.verdict is RunVerdict.READY, [str(f) for f in clean.findings]
     assert {r.verdict for r in clean.results.values()} <= {Verdict.PASS, Verdict.SKIP}
-    assert set(own(clean.results)) == {r.code for r in BOOK if r.stage is Stage.TEARDOWN or int(r.code[3:]) < SITE}
+    assert set(own(clean.results)) == {r.code for r in BOOK if exactness.own(r.code)}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_its_one_root_cause(fault, tmp_path):
     kind = KINDS[fault]
-    found = fault_run(tmp_path, kind)
-    inventory = scenario(kind, mock())
-    # A variant is its settings; only the simulated release that it needs is no part of the fault.
-    settings = {k: v for k, v in kind.settings.items() if fault in CATALOGUE or k == "simulation.lmdeploy_version"}
-    clean = expected_clean(tuple(settings.items()))
-    verdict = Verdict(kind.verdict)
-    places = set(places_of(kind, inventory))
-    assert found.results[kind.rule].verdict is verdict, found.results[kind.rule]
-    assert {f.where for f in found.results[kind.rule].findings if f.verdict is verdict} == places
-    causes = {Cause(kind.rule, place) for place in places} if verdict is Verdict.FAIL else set()
-    assert {r.finding.cause for r in found.root_causes} == causes
-    assert {f.rule for f in found.unjudged} <= {kind.rule, *kind.also}
-    assert (found.verdict is RunVerdict.READY) == verdict.green
-    for code, result in found.results.items():
-        if code == kind.rule or result.verdict is clean.results[code].verdict:
-            assert not must_wait(code, kind.rule, verdict), f"{code} was judged although {kind.rule} failed"
-        elif clean.results[code].verdict is Verdict.SKIP and result.verdict is Verdict.PASS:
-            continue  # it asks for what was not used before, or looks at what is read only then (SRV710)
-        elif code in kind.also:
-            assert not result.verdict.green, result
-        else:
-            assert result.verdict in (Verdict.BLOCKED, Verdict.SKIP), (code, result)
-            assert all(set(f.causes) <= causes and f.causes for f in result.findings), (code, result)
-
-
-def must_wait(code, failed, verdict):
-    stage = BOOK[code].stage
-    if verdict is not Verdict.FAIL or code == failed or not BOOK[failed].gates:
-        return False
-    return not stage.read_only and stage is not Stage.TEARDOWN and stage.order > BOOK[failed].stage.order
+    assert exactness.wrong(kind, fault_run(tmp_path, kind)) == []
 
 
 def test_every_rule_is_tripped_by_a_fault():
-    rules = {r.code for r in BOOK if r.stage is Stage.TEARDOWN or int(r.code[3:]) < SITE}
+    rules = {r.code for r in BOOK if exactness.own(r.code)}
     assert {k.rule for k in KINDS.values()} == rules
 
 
@@ -102,13 +61,7 @@ def test_nothing_is_green_that_could_not_be_seen(tmp_path):
 @pytest.mark.parametrize("combination", COMBINED, ids=lambda c: c.name)
 def test_independent_faults_are_as_many_causes(combination, tmp_path):
     found = verdicts(tmp_path, *combination.faults, inventory=with_settings(mock(), combination.settings))
-    assert {str(r.finding.cause) for r in found.root_causes} == set(combination.causes)
-    assert not found.unjudged
-    # What is blocked is so by these causes and no others, and the cause that explains most is told first.
-    told = {str(c) for f in found.findings for c in f.causes}
-    assert told <= set(combination.causes)
-    explained = [len(r.blocked) for r in found.root_causes]
-    assert explained == sorted(explained, reverse=True)
+    assert exactness.wrong_causes(combination, found) == []
 
 
 #: By hand, and not in the catalogue: whoever takes the catalogue for the world would not see these.

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is mutated: every check, and the judges by which checks and reports come to their verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import FunctionType, ModuleType
+from typing import Any
+
+from hakuna.judgement import (
+    findings,
+    garbage,
+    hccl_variables,
+    log_cause,
+    mesh_blame,
+    mesh_places,
+    mesh_split,
+    rank_table_hccl,
+    rank_table_lmdeploy,
+    rank_table_pods,
+    rank_table_rules,
+    rank_table_shared,
+    sizes,
+    verdict,
+    versions,
+)
+from hakuna.probes.reading import Table
+from hakuna.where import Where
+
+#: Judges one by one; :func:`of_modules` gives those of whole modules.
+SINGLE: tuple[Any, ...] = (
+    findings.conclude,
+    findings._blockers,  # a judge like the others
+    findings._attributed,  # likewise
+    garbage.why_garbage,
+    hccl_variables.hccl_variable_problem,
+    sizes.size_in_gib,
+    verdict.worst,
+    versions.eager_demand,
+    Where.covers,
+    Table.minority,
+    Table.duplicates,
+    Table.__iter__,
+)
+#: Modules that judge meshes and logs: their functions run in the cells of the checks.
+OF_CHECKS: tuple[ModuleType, ...] = (mesh_blame, mesh_places, mesh_split, log_cause)
+#: Modules that judge rank tables: the stage judges the table once, so they have cells of their own (cases.py).
+OF_TABLES: tuple[ModuleType, ...] = (
+    rank_table_rules,
+    rank_table_shared,
+    rank_table_hccl,
+    rank_table_lmdeploy,
+    rank_table_pods,
+)
+
+
+def of_modules(modules: tuple[ModuleType, ...]) -> Iterator[FunctionType]:
+    """The functions and methods that modules define."""
+    for module in modules:
+        for value in list(vars(module).values()):
+            if getattr(value, "__module__", "") != module.__name__:
+                continue
+            members = list(vars(value).values()) if isinstance(value, type) else [value]
+            for member in (getattr(m, "fget", m) for m in members):
+                # What a dataclass makes for itself has no source.
+                if isinstance(member, FunctionType) and member.__code__.co_filename == module.__file__:
+                    yield member
