@@ -16,6 +16,7 @@ import test_rank_table_rules as spoilt
 from hakuna.inventory.model import Chip
 from hakuna.judgement import rank_table_rules
 from hakuna.judgement.log_cause import first_cause
+from hakuna.judgement.rank_table_hccl import PATH_LIMIT
 from hakuna.judgement.rank_table_rules import Profile, TableContext, judge
 from support.rank_tables import GUIDE, deployment
 
@@ -25,7 +26,7 @@ rank_table_rules.read_json = functools.cache(rank_table_rules.read_json)  # type
 
 @dataclass(frozen=True)
 class Case:
-    """One call of a judge, and what it comes to: places and codes; of logs, where the words carry the place, the words too."""
+    """One call of a judge, and what it comes to, words and lines included: they are what people are told."""
 
     name: str
     call: Callable[[], object]
@@ -42,17 +43,17 @@ def _table(name: str, text: str, context: TableContext) -> Iterator[Case]:
     for profile in Profile:
 
         def call(profile: Profile = profile) -> object:
-            return [(f.code, f.line, f.where, f.device_id) for f in judge(text, profile, context)]
+            return judge(text, profile, context)
 
         yield Case(f"table {name} {profile.name}", call)
 
 
 def _tables() -> Iterator[Case]:
-    for name, text, context in _spoilt():
+    for name, text, context in (*_written(), *_changed()):
         yield from _table(name, text, context)
 
 
-def _spoilt() -> Iterator[tuple[str, str, TableContext]]:
+def _written() -> Iterator[tuple[str, str, TableContext]]:
     shapes: list[dict[str, Any]] = [
         {"devices": 4},
         {"nodes": 1},
@@ -75,8 +76,28 @@ def _spoilt() -> Iterator[tuple[str, str, TableContext]]:
     table, context = deployment()
     text = json.dumps(table, indent=2)
     yield "the guide's", GUIDE, context
-    for path in ("/tmp/table.txt", "/tmp/table", "/a.json/b"):
+    yield "the guide's where nobody is known", GUIDE, replace(context, node_ips=(), live=None)
+    yield "good where nobody is known", text, replace(context, node_ips=(), live=None)
+    for path in (
+        "/tmp/table.txt",
+        "/tmp/table",
+        "/a.json/b",
+        f"/{'x' * PATH_LIMIT}.json",
+        f"/{'x' * (PATH_LIMIT - 6)}.json",
+    ):
         yield f"path {path}", text, replace(context, path=path)
+    yield "of no known chip", text, replace(context, chip=None)
+    table["server_list"][1]["device"].pop()
+    duo = replace(context, chip=Chip.ATLAS_300I_DUO, live=None)
+    yield "uneven on 300I Duo", json.dumps(table, indent=2), duo
+    yield "uneven on no known chip", json.dumps(table, indent=2), replace(duo, chip=None)
+    initial = {"status": "initializing", "version": "1.0"}
+    yield "not ready, without a list", json.dumps(initial, indent=2), context
+    yield "not ready, with a list", json.dumps({**initial, "server_list": []}, indent=2), context
+    yield "ready, without a list", json.dumps({**initial, "status": "completed"}, indent=2), context
+    six, of_six = deployment(devices=2, v6=True)
+    six["server_list"][1]["server_id"] = "fd00:0::2"
+    yield "spelled otherwise", json.dumps(six, indent=2), of_six
     for name, broken in (
         ("cut", text[:-9]),
         ("commented", text.replace("{", "{ // the head", 1)),
@@ -87,6 +108,9 @@ def _spoilt() -> Iterator[tuple[str, str, TableContext]]:
         ("twice", text.replace('"status"', '"status": "completed", "status"', 1)),
     ):
         yield name, broken, context
+
+
+def _changed() -> Iterator[tuple[str, str, TableContext]]:
     for number, (mutate, _code, _line) in enumerate([*spoilt.HCCL_ONLY, *spoilt.BOTH]):
         table, context = deployment(devices=4)
         mutate(table)
@@ -98,9 +122,13 @@ def _spoilt() -> Iterator[tuple[str, str, TableContext]]:
             yield f"{change.__name__} {version}", json.dumps(table, indent=2), context
             yield f"{change.__name__} {version} live", json.dumps(table, indent=2), replace(context, live=None)
     for change in _POD_CHANGES:
-        table, context = deployment(nodes=4, devices=2, version="1.2")
-        change(table)
-        yield f"{change.__name__} of A3", json.dumps(table, indent=2), context
+        for nodes in (2, 4):  # one super pod, and two
+            table, context = deployment(nodes=nodes, devices=2, version="1.2")
+            try:
+                change(table)
+            except IndexError:
+                continue  # it needs two
+            yield f"{change.__name__} of A3 on {nodes}", json.dumps(table, indent=2), context
 
 
 Servers = list[dict[str, Any]]
@@ -191,8 +219,28 @@ def _a_device_that_is_none(table: Any) -> None:
     table["server_list"][0]["device"].insert(0, 7)
 
 
+def _free_names_and_a_stale_address(table: Any) -> None:
+    _free_names(table)
+    table["server_list"][1]["device"][3]["device_ip"] = "192.168.2.99"
+
+
+def _one_server_more(table: Any) -> None:
+    table["server_list"].append(
+        {"server_id": "node_2", "device": [{"device_id": "0", "device_ip": "192.168.3.9", "rank_id": "8"}]}
+    )
+
+
 def _ports_alike(table: Any) -> None:
     table["server_list"][1]["device"][3]["backup_device_port"] = "16667"
+
+
+def _host_port_twice(table: Any) -> None:
+    for device in table["server_list"][1]["device"][:2]:
+        device["host_port"] = "60001"
+
+
+def _a_port_of_the_host(table: Any) -> None:
+    table["server_list"][1]["host_port"] = "70000"
 
 
 def _lowest_and_highest_ports(table: Any) -> None:
@@ -203,8 +251,17 @@ def _lowest_and_highest_ports(table: Any) -> None:
 _CHANGES: tuple[Callable[[Any], None], ...] = (
     *(_two_names_alike, _head_last, _names_changed, _interleaved, _second_first, _order_of_devices, _address_twice),
     *(_another_family, _two_addresses, _no_devices, _one_device_less, _no_servers, _long_name, _longest_name),
-    *(_free_names, _spelled_otherwise, _legacy, _a_server_that_is_none, _a_device_that_is_none, _ports_alike),
-    _lowest_and_highest_ports,
+    *(
+        _free_names,
+        _free_names_and_a_stale_address,
+        _one_server_more,
+        _spelled_otherwise,
+        _legacy,
+        _a_server_that_is_none,
+        _a_device_that_is_none,
+        _ports_alike,
+    ),
+    *(_a_port_of_the_host, _host_port_twice, _lowest_and_highest_ports),
 )
 
 
@@ -214,6 +271,10 @@ def _no_sdid(table: Any) -> None:
 
 def _empty_sdid(table: Any) -> None:
     table["server_list"][1]["device"][1]["super_device_id"] = ""
+
+
+def _no_address(table: Any) -> None:
+    table["server_list"][1]["device"][1].pop("device_ip")
 
 
 def _sdid_twice(table: Any) -> None:
@@ -261,7 +322,16 @@ def _pods_apart(table: Any) -> None:
 
 
 _POD_CHANGES: tuple[Callable[[Any], None], ...] = (
-    *(_no_sdid, _empty_sdid, _sdid_twice, _sdid_of_another_pod, _no_pods, _pod_without_servers, _pod_twice),
+    *(
+        _no_address,
+        _no_sdid,
+        _empty_sdid,
+        _sdid_twice,
+        _sdid_of_another_pod,
+        _no_pods,
+        _pod_without_servers,
+        _pod_twice,
+    ),
     *(_pod_without_id, _server_of_no_pod, _server_of_two_pods, _stranger_in_pod, _pods_apart),
 )
 
