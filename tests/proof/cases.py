@@ -15,9 +15,10 @@ import test_rank_table_rules as spoilt
 
 from hakuna.inventory.model import Chip
 from hakuna.judgement import rank_table_rules
-from hakuna.judgement.log_cause import first_cause
+from hakuna.judgement.log_cause import World, first_cause
 from hakuna.judgement.rank_table_hccl import PATH_LIMIT
 from hakuna.judgement.rank_table_rules import Profile, TableContext, judge
+from hakuna.where import Where
 from support.rank_tables import GUIDE, deployment
 
 #: The texts are read once: reading is no judge, and takes longer than all of them.
@@ -344,3 +345,7 @@ def _logs() -> Iterator[Case]:
             return found and (found, found.sentence, found.advice)
 
         yield Case(f"log {name}", call)
+    ranks = {i: Where("node-a" if i < 4 else "node-b", i % 4) for i in range(8)}  # noqa: PLR2004  # four devices each
+    world = World(ranks, {}, {})
+    told = [logs.log("node-a", 101, logs.plog(101, 20, 'rank[1] fault_info["Failed to connect agent[4,5,6,]"]'))]
+    yield Case("log all but one device of a node", lambda: first_cause(told, world))

@@ -12,9 +12,6 @@ from hakuna.judgement import (
     garbage,
     hccl_variables,
     log_cause,
-    mesh_blame,
-    mesh_places,
-    mesh_split,
     rank_table_hccl,
     rank_table_lmdeploy,
     rank_table_pods,
@@ -42,8 +39,8 @@ SINGLE: tuple[Any, ...] = (
     Table.duplicates,
     Table.__iter__,
 )
-#: Modules that judge meshes and logs: their functions run in the cells of the checks.
-OF_CHECKS: tuple[ModuleType, ...] = (mesh_blame, mesh_places, mesh_split, log_cause)
+#: Modules that judge logs: their functions run in the cells of the checks, and in scenes of their own (cases.py).
+OF_CHECKS: tuple[ModuleType, ...] = (log_cause,)
 #: Modules that judge rank tables: the stage judges the table once, so they have cells of their own (cases.py).
 OF_TABLES: tuple[ModuleType, ...] = (
     rank_table_rules,
