@@ -345,7 +345,7 @@ def _logs() -> Iterator[Case]:
             return found and (found, found.sentence, found.advice)
 
         yield Case(f"log {name}", call)
-    ranks = {i: Where("node-a" if i < 4 else "node-b", i % 4) for i in range(8)}  # noqa: PLR2004  # four devices each
+    ranks = {i: Where("node-a" if i < 4 else "node-b", i % 4) for i in range(8)}  # four devices each
     world = World(ranks, {}, {})
     told = [logs.log("node-a", 101, logs.plog(101, 20, 'rank[1] fault_info["Failed to connect agent[4,5,6,]"]'))]
     yield Case("log all but one device of a node", lambda: first_cause(told, world))
