@@ -51,7 +51,7 @@ def _engine_dies(lab: Lab, name: str) -> None:
 
 def _engine_again(lab: Lab, name: str) -> None:
     _shell(lab, name, "rm -f /run/docker.pid /run/docker.sock")
-    engine.start(lab.plan, name, lab.host(name))
+    engine.dockerd(name, lab.host(name))
 
 
 def _fill(lab: Lab, name: str) -> None:
