@@ -4,7 +4,7 @@
 import ipaddress
 
 from hakuna import Where, rule
-from hakuna.judgement.mesh_blame import blame, chance, losses
+from hakuna.judgement.mesh_blame import Loss, Sides, localise, matrix_of_mesh
 from hakuna.probes.hccn import HealthStatus
 
 # --- addresses --------------------------------------------------------------------------------------------------------
@@ -186,7 +186,8 @@ def test_every_device_reaches_every_other(network, inventory, findings):
 
     Judged on hccn_tool -ping of the whole mesh, both directions. "0.00% packet loss" is not searched for (it stands
     in "100.00% packet loss" too): sent and received are compared. The smallest explanation of the lost pairs is
-    blamed.
+    blamed: device, direction, node, pair, VLAN, subnet, leaf switch, netmask or address; what it cannot be told from
+    is named, with the ping that decides. Pairs that layout: rail does not wire are not expected to work.
 
     Fix: check route, netmask, VLAN and firewall of device {device_id} on {node}; then try again:
     hccn_tool -i {device_id} -ping -g address {target}
@@ -195,13 +196,10 @@ def test_every_device_reaches_every_other(network, inventory, findings):
     if not network.pings and not network.pings.unprobed:
         findings.skip("one node has no other to reach")
     findings.note(network.coverage)
-    pings = network.pings.around_loss()
-    unlucky = chance(pings, inventory.model.layout, inventory.model.thresholds.ping_loss_percent)
-    if unlucky:
-        findings.note(f"{len(unlucky)} pairs lost all packets at a device that loses some: see NET221")
-    answers = {p: x for p, x in losses(pings, total=True).items() if p not in unlucky}
-    matrix = _unshared(answers, network, findings)
-    for blamed in blame(matrix, inventory.model.layout):
+    found = _localised(network, inventory)
+    if found.chance:
+        findings.note(f"{len(found.chance)} pairs lost all packets at a place that loses some: see NET221")
+    for blamed in found.of(Loss.TOTAL):
         findings.fail(
             blamed.where,
             expected="0 % loss",
@@ -225,8 +223,7 @@ def test_no_packets_are_lost_on_the_way(network, inventory, findings):
     if not network.pings and not network.pings.unprobed:
         findings.skip("one node has no other to reach")
     limit = inventory.model.thresholds.ping_loss_percent
-    matrix = _unshared(losses(network.pings.around_loss(), total=False, limit=limit), network, findings)
-    for blamed in blame(matrix, inventory.model.layout):
+    for blamed in _localised(network, inventory).of(Loss.PARTIAL):
         findings.fail(
             blamed.where,
             expected=f"at most {limit:g} % loss",
@@ -254,23 +251,21 @@ def test_latency_is_low(network, inventory, findings):
         findings.note(f"slowest pair {network.pings.slowest:.3f} ms")
 
 
-def _unshared(matrix, network, findings):
-    """The matrix without pairs of devices that share an address: which of them answers is chance. What these lose is
-    told at the later holders, where NET202 explains it.
+def _localised(network, inventory):
+    """Where the packets are lost. What is known of the devices besides is looked at where it could be read: other rules
+    judge it.
     """
-    kept = dict(matrix)
-    for ip, places in network.address.map(lambda a: a.ip).duplicates():
-        if ip is None:
-            continue
-        touched = [pair for pair in matrix if set(pair) & set(places)]
-        lost = [matrix[pair] for pair in touched if matrix[pair].percent != 0]
-        for pair in touched:
-            kept.pop(pair, None)
-        if lost:
-            for device in places[1:]:
-                observed = f"{len(lost)} pairs lose packets where {len(places)} devices have {ip}"
-                findings.fail(device, expected="an address of its own", observed=observed, target=ip)
-    return kept
+    model = inventory.model
+    matrix = matrix_of_mesh(network.pings, layout=model.layout, limit=model.thresholds.ping_loss_percent)
+    address, lldp, tls = (
+        {d: r.fact for d, r in t.readings.items() if r.fact} for t in (network.address, network.lldp, network.tls)
+    )
+    sides = Sides(
+        addresses={d: (a.ip, a.prefix) for d, a in address.items() if a.ip is not None and a.prefix is not None},
+        leaves={d: neighbour.system for d, neighbour in lldp.items() if neighbour.system},
+        tls={d: switch.enabled for d, switch in tls.items()},
+    )
+    return localise(matrix, sides, model.layout)
 
 
 def _address(network, device):

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from hakuna.inventory.model import Layout
 from hakuna.judgement.mesh_again import MOST, PACKETS, suspects, to_ask_again
-from hakuna.judgement.mesh_blame import blame, losses
+from hakuna.judgement.mesh_blame import Loss, localise, matrix_of
 from hakuna.probes.hccn import Ping
 from hakuna.probes.reading import Reading, ReadingState, Table
 from hakuna.where import Where
@@ -74,10 +73,10 @@ def test_a_port_that_loses_30_percent_is_blamed_alone_after_the_second_round(see
     pings = {pair: send(pair, FIRST) for pair in mesh()}
     pings |= {pair: pings[pair].plus(send(pair, PACKETS)) for pair in to_ask_again(pings)}
     table = Table({Where.pair(*p): Reading(Where.pair(*p), ReadingState.READ, x, "", "") for p, x in pings.items()})
-    (only,) = blame(losses(table, total=False), Layout.SWITCHED)
+    (only,) = localise(matrix_of(table)).blames
     assert only.where == port
     assert only.explained >= 15
-    assert not blame(losses(table, total=True), Layout.SWITCHED)
+    assert only.loss is Loss.PARTIAL
 
 
 def test_two_pings_of_a_pair_are_one():

@@ -3,22 +3,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+from array import array
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakuna.inventory.model import Layout
-from hakuna.judgement.mesh_blame import BlameKind, Loss, PairLoss, blame, chance, losses
+from hakuna.judgement.mesh_blame import BlameKind, Loss, Sides, localise, matrix_of, matrix_of_mesh
+from hakuna.judgement.mesh_matrix import Count
 from hakuna.judgement.mesh_schedule import MeshMode, schedule
+from hakuna.probes.hccn_ping import Ping
+from hakuna.probes.mesh import Lane, PingMesh
 from hakuna.probes.reading import CONSULTED, Consulted, Reading, ReadingState, Table
 from hakuna.where import Where
 
 K = BlameKind
 SWITCHED, RAIL = Layout.SWITCHED, Layout.RAIL
-FINE = PairLoss(0.0)
-DEAD = PairLoss(100.0)
+FINE, THIRD, DEAD, REFUSED = Count(3, 3), Count(3, 2), Count(3, 0), Count(0, 0, "Command execute failed!")
+
+
+def blame(matrix, layout=SWITCHED, sides=None):
+    pings = [(Where.pair(*pair), count) for pair, count in matrix.items()]
+    return localise(matrix_of(pings, layout=layout), sides, layout).blames
 
 
 def names(nodes):
@@ -82,18 +90,18 @@ SINGLE = [
     (4, lambda s, t: {s.node, t.node} not in ({"node-a", "node-b"}, {"node-c", "node-d"}), K.SPLIT, "cluster", 512),
     (4, lambda s, t: s.device % 2 != t.device % 2, K.SPLIT, "cluster", 384),
     (4, lambda s, t: s.device != t.device, K.SPLIT, "cluster", 672),
-    (4, lambda s, t: s.device == t.device == 5, K.SPLIT, "cluster", 12),
+    (4, lambda s, t: 5 in (s.device, t.device), K.RAIL, "cluster", 180),
     (4, lambda s, t: True, K.SPLIT, "cluster", 768),
 ]
 
 
-@pytest.mark.parametrize("loss", [DEAD, PairLoss(None, "Command execute failed!"), PairLoss(100 / 3)])
+@pytest.mark.parametrize("loss", [DEAD, REFUSED, THIRD])
 @pytest.mark.parametrize(("nodes", "fault", "kind", "where", "count"), SINGLE)
 def test_a_single_fault_is_blamed_exactly(nodes, fault, kind, where, count, loss):
     (only,) = blame(lose(mesh(nodes), fault, loss=loss), SWITCHED)
     assert (only.kind, str(only.where), only.explained) == (kind, where, count)
-    assert only.loss is (Loss.PARTIAL if loss.percent == 100 / 3 else Loss.TOTAL)
-    assert only.percent == pytest.approx(100.0 if loss.percent is None else loss.percent)
+    assert only.loss is (Loss.PARTIAL if loss is THIRD else Loss.TOTAL)
+    assert only.percent == pytest.approx(100 / 3 if loss is THIRD else 100)
     assert f"{count}" in only.words or count == 1
     if loss.error:
         assert "Command execute failed!" in only.evidence
@@ -109,7 +117,7 @@ RAILS = [
     (4, into("node-b/3"), K.DIRECTION_IN, "node-b/3", 3),
     (4, at("node-b"), K.NODE, "node-b", 48),
     (4, between("node-a", "node-b"), K.NODE_PAIR, "node-a -> node-b", 16),
-    (4, lambda s, t: s.device == 5, K.SPLIT, "cluster", 12),
+    (4, lambda s, t: s.device == 5, K.RAIL, "cluster", 12),
     (2, at("node-b/3"), K.PAIR, "node-a/3 -> node-b/3", 2),
     (2, into("node-b/3"), K.PAIR, "node-a/3 -> node-b/3", 1),
     (2, at("node-b"), K.NODE_PAIR, "node-a -> node-b", 16),
@@ -161,7 +169,7 @@ def test_a_few_bad_devices_are_named_and_nothing_else(nodes, places, how):
 def test_whatever_is_lost_is_explained_and_nothing_is_invented(data):
     matrix = mesh(3, 2)
     gone = data.draw(st.sets(st.sampled_from(sorted(matrix))))
-    blames = blame({p: DEAD if p in gone else FINE for p in matrix}, SWITCHED)
+    blames = blame({p: DEAD if p in gone else FINE for p in matrix})
     assert len(blames) <= len(gone)
     assert sum(b.explained for b in blames) >= len(gone)
     for pair in gone:
@@ -169,7 +177,7 @@ def test_whatever_is_lost_is_explained_and_nothing_is_invented(data):
 
 
 def test_total_and_partial_loss_are_told_apart():
-    matrix = lose(lose(mesh(3), at("node-a/1"), loss=PairLoss(25.0)), at("node-b/3"))
+    matrix = lose(lose(mesh(3), at("node-a/1"), loss=Count(4, 3)), at("node-b/3"))
     first, second = blame(matrix, SWITCHED)
     assert (first.kind, str(first.where), first.loss, first.words) == (
         K.DEVICE,
@@ -187,8 +195,8 @@ def test_total_and_partial_loss_are_told_apart():
 
 @pytest.mark.parametrize(("nodes", "where", "kind"), [(2, "node-b/3", K.DEVICE), (4, "node-b", K.NODE)])
 def test_partial_loss_with_holes_is_still_one_fault(nodes, where, kind):
-    matrix = lose(mesh(nodes), at(where), loss=PairLoss(100 / 3))
-    hit = sorted(p for p, loss in matrix.items() if loss is not FINE)
+    matrix = lose(mesh(nodes), at(where), loss=THIRD)
+    hit = sorted(p for p, loss in matrix.items() if loss is THIRD)
     for pair in hit[::4]:  # in three packets a third of loss often shows nothing
         matrix[pair] = FINE
     (only,) = blame(matrix, SWITCHED)
@@ -207,12 +215,12 @@ def test_a_split_names_its_groups():
     (only,) = blame(lose(mesh(4), lambda s, t: (s.node < "node-c") != (t.node < "node-c")), SWITCHED)
     assert "node-a, node-b | node-c, node-d" in only.evidence
     (only,) = blame(lose(mesh(4), lambda s, t: s.device != t.device), SWITCHED)
-    assert "layout rail" in only.evidence
+    assert "write layout: rail into the inventory" in only.evidence
 
 
 def test_pairs_that_are_not_known_count_neither_way():
     matrix = lose(mesh(), at("node-b/3"))
-    matrix[Where("node-a", 0), Where("node-b", 3)] = PairLoss(None)
+    del matrix[Where("node-a", 0), Where("node-b", 3)]
     (only,) = blame(matrix, SWITCHED)
     assert (only.kind, str(only.where), only.explained) == (K.DEVICE, "node-b/3", 15)
 
@@ -225,107 +233,159 @@ def test_scattered_loss_is_one_entry():
     assert any("no common cause" in b.evidence for b in blames)
 
 
-def test_evidence_is_named():
-    matrix = lose(mesh(), at("node-b/3"), loss=PairLoss(100.0, "", "network.mesh/node-a/hccn.ping/0/node-b/3"))
-    (only,) = blame(matrix, SWITCHED)
-    assert only.sources == ("network.mesh/node-a/hccn.ping/0/node-b/3",)
+def test_a_mesh_of_lanes_is_read_lane_by_lane_and_its_evidence_named():
+    lanes = {}
+    bad = Where("node-b", 3)
+    for source, target in mesh(2):
+        lane = lanes.setdefault(source, [Lane([], array("f"), {}, f"network.mesh/{source}")])[0]
+        lane.targets.append(target)
+        lane.ms.append(0.1)
+        if bad in (source, target):
+            pair, i = Where.pair(source, target), lane.count - 1
+            lane.odd[i] = Reading(pair, ReadingState.READ, Ping("", 3, 0, 100.0), "", f"ping/{pair}")
+    (only,) = localise(matrix_of_mesh(PingMesh(lanes))).blames
+    assert (only.kind, only.where, only.explained, len(only.sources)) == (K.DEVICE, bad, 16, 8)
+    assert "ping/node-a/0 -> node-b/3" in only.sources
+    assert not localise(matrix_of_mesh(PingMesh(lanes), layout=RAIL)).blames[1:]
+    for own in lanes.values():
+        own[0].odd.clear()
+    assert not localise(matrix_of_mesh(PingMesh(lanes))).blames
+
+
+# --- what is known of the devices besides their pings -----------------------------------------------------------------
+
+
+def addresses(matrix, network="10.0.{node}.{device}", prefix=16, **odd):
+    """Addresses of a mesh's devices; ``odd`` gives some of them another one, or another prefix length."""
+    ends = sorted({end for pair in matrix for end in pair})
+    plain = {d: (network.format(node=ord(d.node[-1]) - 97, device=d.device + 10), prefix) for d in ends}
+    return plain | {Where.parse(name): value for name, value in odd.items()}
+
+
+def test_what_cannot_be_told_is_said_with_the_ping_that_decides():
+    matrix = lose(mesh(2), at("node-b"))
+    (only,) = blame(matrix, sides=Sides(addresses(matrix)))
+    assert {str(p) for p in only.others} == {"node-a", "node-b"}
+    assert (
+        "cannot be told from node-a or node-b; to decide, on node-a: hccn_tool -i 0 -ping -g address 10.0.0.11"
+        in only.evidence
+    )
+    six = {d: (f"fd00::{d.node[-1]}:{d.device}", 64) for d in addresses(matrix)}
+    (only,) = blame(matrix, sides=Sides(six))
+    assert "hccn_tool -i 0 -ping -inet6 -g ipv6_address fd00::a:1" in only.evidence
+
+
+def test_where_fibre_joins_two_devices_no_ping_decides():
+    matrix = lose(mesh(2, mode=MeshMode.RAIL), at("node-b/3"))
+    (only,) = blame(matrix, RAIL)
+    assert only.probe is None
+    assert {str(p) for p in only.others} == {"node-a/3", "node-b/3"}
+    assert "no ping of this network decides" in only.evidence
+
+
+def test_a_leaf_switch_is_named():
+    matrix = lose(mesh(6, 2), lambda s, t: {s.node, t.node} & {"node-c", "node-d"})
+    leaves = {d: f"leaf-{(ord(d.node[-1]) - 97) // 2}" for d in addresses(matrix)}
+    (only,) = blame(matrix, sides=Sides(leaves=leaves))
+    assert only.kind is K.LEAF
+    assert "leaf switch leaf-1 (node-c, node-d)" in only.evidence
+    matrix = lose(mesh(6, 2), lambda s, t: (s.node in ("node-c", "node-d")) != (t.node in ("node-c", "node-d")))
+    (only,) = blame(matrix, sides=Sides(leaves=leaves))
+    assert (only.kind, {p.kind for p in only.others}) == (K.SPLIT, {K.UPLINK})
+
+
+def test_a_tls_split_is_named_where_the_switch_divides_them():
+    odd = {Where("node-a", 0), Where("node-b", 0), Where("node-b", 1)}
+    matrix = lose(mesh(3, 4), lambda s, t: (s in odd) != (t in odd))
+    (only,) = blame(matrix, sides=Sides(tls={d: d in odd for d in addresses(matrix)}))
+    assert only.kind is K.TLS
+    assert "node-a/0, node-b/0, node-b/1 against the others" in only.evidence
+
+
+def test_a_netmask_explains_what_its_device_loses_with_far_peers():
+    matrix = lose(mesh(6, 2), lambda s, t: "node-a/1" in map(str, (s, t)) and {s.node, t.node} & {"node-e", "node-f"})
+    assert len(blame(matrix)) > 1
+    (only,) = blame(matrix, sides=Sides(addresses(matrix, **{"node-a/1": ("10.0.0.11", 22)})))
+    assert (only.kind, str(only.where), only.explained) == (K.NETMASK, "node-a/1", 8)
+
+
+def test_devices_with_one_address_are_told_at_the_later_one_and_hide_nothing_else():
+    matrix = lose(mesh(3, 4), at("node-c/3"), one_way("node-a/0", "node-b"))
+    found = blame(matrix, sides=Sides(addresses(matrix, **{"node-b/2": ("10.0.0.10", 16)})))
+    assert [(b.kind, str(b.where)) for b in found] == [(K.DEVICE, "node-c/3"), (K.ADDRESS, "node-b/2")]
+
+
+def test_a_vlan_on_a_rail_mesh_is_one_split():
+    matrix = lose(mesh(4, mode=MeshMode.RAIL), lambda s, t: (s.node < "node-c") != (t.node < "node-c"))
+    (only,) = blame(matrix)
+    assert only.kind is K.SPLIT
+    assert "2 groups do not reach each other: node-a, node-b | node-c, node-d" in only.evidence
 
 
 # --- from pings -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Ping:
-    sent: int
-    received: int
-    error: str = ""
-
-
-def table(**pings):
-    pairs = {name: Where.pair(Where("a", n), Where("b", n)) for n, name in enumerate(pings)}
-    return pairs, Table(
+def test_pings_that_could_not_be_read_are_left_out_and_heard_of():
+    pair = Where.pair(Where("a", 0), Where("b", 0))
+    back = Where.pair(Where("b", 0), Where("a", 0))
+    pings = Table(
         {
-            w: Reading(w, ReadingState.READ if pings[name] else ReadingState.UNPARSED, pings[name], "", f"ping/{name}")
-            for name, w in pairs.items()
+            pair: Reading(pair, ReadingState.READ, Count(3, 3), "", "ping/good"),
+            back: Reading(back, ReadingState.UNPARSED, None, "", "ping/unread"),
         }
     )
-
-
-def test_losses_of_pings():
-    pairs, pings = table(
-        good=Ping(3, 3), some=Ping(3, 2), few=Ping(100, 99), gone=Ping(3, 0), none=Ping(0, 0, "busy"), unread=None
-    )
-    key = {name: (w.source, w.target) for name, w in pairs.items()}
-    total = losses(pings, total=True)
-    assert {n: total[k].percent for n, k in key.items() if k in total} == {
-        "good": 0.0,
-        "some": 0.0,
-        "few": 0.0,
-        "gone": 100.0,
-        "none": None,
-    }
-    assert total[key["none"]].error == "busy"
-    assert total[key["gone"]].source == "ping/gone"
-    partial = losses(pings, total=False, limit=1.0)
-    assert {n: partial[k].percent for n, k in key.items() if k in partial} == {
-        "good": 0.0,
-        "some": pytest.approx(100 / 3),
-        "few": 0.0,
-    }
-
-
-def test_the_running_check_hears_of_pings_that_could_not_be_read():
-    _, pings = table(good=Ping(3, 3), unread=None)
     consulted = Consulted()
     token = CONSULTED.set(consulted)
     try:
-        losses(pings, total=True)
+        matrix = matrix_of(pings)
     finally:
         CONSULTED.reset(token)
     assert [r.source for r in consulted.unreadable] == ["ping/unread"]
+    assert sum(row.bit_count() for row in matrix.known) == 1
+
+
+def test_loss_within_the_limit_is_none_and_nothing_sent_is_total():
+    a, b, c, d = (Where(n, 0) for n in "abcd")
+    pings = [(Where.pair(a, b), Count(100, 99)), (Where.pair(a, c), Count(3, 2)), (Where.pair(a, d), Count(0, 0))]
+    matrix = matrix_of(pings, limit=1.0)
+    assert (matrix.some[0], matrix.gone[0]) == (0b100, 0b1000)
+    assert matrix.counts[0, 3].error == "nothing was sent"
 
 
 # --- what chance does to a handful of packets -------------------------------------------------------------------------
 
-
-def pings_of(received):
-    """A full mesh of 2 x 8; ``received`` says how many of three packets a pair (source, target) got back."""
-    return Table(
-        {
-            Where.pair(s, t): Reading(Where.pair(s, t), ReadingState.READ, Ping(3, received(s, t)), "", "ping")
-            for s, t in mesh()
-        }
-    )
-
-
 BAD = Where("node-b", 1)
+
+
+def after(received):
+    """A full mesh of 2 x 8; ``received`` says how many of three packets a pair (source, target) got back."""
+    return localise(matrix_of((Where.pair(s, t), Count(3, received(s, t))) for s, t in mesh()))
 
 
 def test_a_pair_that_lost_all_packets_at_a_lossy_port_is_chance():
     unlucky = (Where("node-a", 4), BAD)
-
-    def received(s, t):
-        return 0 if (s, t) == unlucky else 2 if BAD in (s, t) else 3
-
-    assert chance(pings_of(received), SWITCHED) == {unlucky}
+    found = after(lambda s, t: 0 if (s, t) == unlucky else 2 if BAD in (s, t) else 3)
+    assert found.chance == {unlucky}
+    assert [(b.kind, b.where, b.loss) for b in found.blames] == [(K.DEVICE, BAD, Loss.PARTIAL)]
 
 
 def test_a_pair_that_lost_all_packets_elsewhere_is_no_chance():
-    def received(s, t):
-        return 0 if (s, t) == (Where("node-a", 4), Where("node-b", 5)) else 2 if BAD in (s, t) else 3
-
-    assert not chance(pings_of(received), SWITCHED)
-
-
-def test_without_partial_loss_nothing_is_chance():
-    def received(s, t):
-        return 0 if (s, t) == (Where("node-a", 4), BAD) else 3
-
-    assert not chance(pings_of(received), SWITCHED)
+    dead = (Where("node-a", 4), Where("node-b", 5))
+    found = after(lambda s, t: 0 if (s, t) == dead else 2 if BAD in (s, t) else 3)
+    assert not found.chance
+    assert [b.where for b in found.blames] == [Where.pair(*dead), BAD]
 
 
-def test_a_port_that_loses_nearly_everything_is_no_chance():
-    def received(s, t):
-        return (2 if s.device in (0, 1) else 0) if t == BAD else 0 if s == BAD else 3
+def test_a_dead_port_beside_lossy_ones_is_dead():
+    matrix = lose(lose(mesh(4), at("node-a/1"), loss=THIRD), into("node-b/3"))
+    assert [(b.kind, str(b.where), b.loss) for b in blame(matrix)] == [
+        (K.DIRECTION_IN, "node-b/3", Loss.TOTAL),
+        (K.DEVICE, "node-a/1", Loss.PARTIAL),
+    ]
 
-    assert not chance(pings_of(received), SWITCHED)
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_port_that_loses_30_percent_is_one_device_after_three_packets(seed):
+    dice = random.Random(seed)
+    found = after(lambda s, t: sum(dice.random() > 0.3 for _ in range(3)) if BAD in (s, t) else 3)
+    assert [(b.kind, b.where, b.loss) for b in found.blames] == [(K.DEVICE, BAD, Loss.PARTIAL)]

@@ -13,7 +13,6 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ),
     ("who = next(x for x in listeners if x.port == port)", "swap Eq"): "words only: who holds the port",
     ('expected = named if named != "detect" else "any version"', "swap NotEq"): "words only",
-    ('error = (ping.error or "nothing was sent") if percent is None else ping.error', "swap Is"): "words only",
     ('lambda a: "IPv6" if ":" in str(a.ip) else "IPv4"', "swap In"): "the names change places, the minority does not",
     (
         'found = [(":" in a.ip, a.ip, a.prefix) for _, a in network.address if a.ip is not None and a.prefix is not None]',
