@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from hakuna.judgement import mesh_places as places
 from hakuna.judgement.mesh_matrix import Grid, LossMatrix, ones
 from hakuna.judgement.mesh_places import BlameKind, Place
+from hakuna.where import Where
 
 #: Steps of the search after which the best cover found so far is taken.
 STEPS = 20_000
@@ -83,9 +84,9 @@ class Options:
         if self.columns >> t & 1:
             yield places.into(grid, grid.devices[t], 1 << t)
         if n in self.out_nodes:
-            yield places.out_of(grid, places.Where(grid.nodes[n]), grid.node_bits[n])
+            yield places.out_of(grid, Where(grid.nodes[n]), grid.node_bits[n])
         if m in self.in_nodes:
-            yield places.into(grid, places.Where(grid.nodes[m]), grid.node_bits[m])
+            yield places.into(grid, Where(grid.nodes[m]), grid.node_bits[m])
         if self.pair_valid(n, m):
             yield places.node_pair(grid, n, m, both=False)
         yield places.pair(grid, s, t, both=False)
@@ -116,7 +117,8 @@ class Options:
         return self._ends(self.columns, self.in_nodes, outward=False)
 
     def _ends(self, full: int, nodes: set[int], *, outward: bool) -> dict[int, list[Place]]:
-        grid, found = self.grid, {}
+        grid = self.grid
+        found: dict[int, list[Place]] = {}
         make = places.out_of if outward else places.into
         for d in ones(full):
             options = [g for g in self.groups if g.span >> d & 1]
@@ -129,7 +131,7 @@ class Options:
             options = [p for p in options if not any(_within(p, q) for q in options)]
             if not whole and n in nodes and self._node_points(n, outward=outward):
                 if not any(g.span & grid.node_bits[n] == grid.node_bits[n] for g in options):
-                    options.append(make(grid, places.Where(grid.nodes[n]), grid.node_bits[n]))
+                    options.append(make(grid, Where(grid.nodes[n]), grid.node_bits[n]))
             elif not options and (self.matrix.gone[d].bit_count() > 1 if outward else self._twice >> d & 1):
                 options.append(make(grid, grid.devices[d], 1 << d))
             found[d] = options
@@ -159,7 +161,8 @@ class Options:
         self, sources: dict[int, list[Place]], targets: dict[int, list[Place]]
     ) -> dict[int, dict[int, Place]]:
         """The pairs of nodes (from, to) that no wider place explains."""
-        grid, found = self.grid, {}
+        grid = self.grid
+        found: dict[int, dict[int, Place]] = {}
         wide = [0] * 2
         for side, ends in enumerate((sources, targets)):
             for n, own in enumerate(grid.node_bits):

@@ -14,9 +14,10 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from hakuna.judgement import mesh_places as places
-from hakuna.judgement.mesh_matrix import LossMatrix, ones
+from hakuna.judgement.mesh_matrix import Grid, LossMatrix, ones
 from hakuna.judgement.mesh_places import BlameKind, Place
 from hakuna.where import Where
 
@@ -105,17 +106,17 @@ def _options(weigher: Weigher, lost: set[tuple[int, int]], groups: Iterable[Plac
 
     for s, t in lost:
         n, m = grid.node_of[s], grid.node_of[t]
-        for d in (s, t):
-            tell(("device", d), lambda d=d: places.device(grid, d), (s, t))
-        for own in (n, m):
-            tell(("node", own), lambda own=own: places.node(grid, own), (s, t))
-        tell(("out", s), lambda s=s: places.out_of(grid, grid.devices[s], 1 << s), (s, t))
-        tell(("in", t), lambda t=t: places.into(grid, grid.devices[t], 1 << t), (s, t))
-        tell(("nodes out", n), lambda n=n: places.out_of(grid, Where(grid.nodes[n]), grid.node_bits[n]), (s, t))
-        tell(("nodes in", m), lambda m=m: places.into(grid, Where(grid.nodes[m]), grid.node_bits[m]), (s, t))
-        tell(("pair", n, m), lambda n=n, m=m: places.node_pair(grid, n, m, both=False), (s, t))
         low, high = min(n, m), max(n, m)
-        tell(("both", low, high), lambda n=low, m=high: places.node_pair(grid, n, m, both=True), (s, t))
+        for d in (s, t):
+            tell(("device", d), partial(places.device, grid, d), (s, t))
+        for own in (n, m):
+            tell(("node", own), partial(places.node, grid, own), (s, t))
+        tell(("out", s), partial(places.out_of, grid, grid.devices[s], 1 << s), (s, t))
+        tell(("in", t), partial(places.into, grid, grid.devices[t], 1 << t), (s, t))
+        tell(("nodes out", n), partial(places.out_of, grid, Where(grid.nodes[n]), grid.node_bits[n]), (s, t))
+        tell(("nodes in", m), partial(places.into, grid, Where(grid.nodes[m]), grid.node_bits[m]), (s, t))
+        tell(("pair", n, m), partial(places.node_pair, grid, n, m, both=False), (s, t))
+        tell(("both", low, high), partial(places.node_pair, grid, low, high, both=True), (s, t))
     for key, pairs in count.items():
         if len(pairs) > 1 and _points(grid, made[key], pairs):
             yield Lossy(made[key], 0.0, most[key], fresh=False)
@@ -123,7 +124,7 @@ def _options(weigher: Weigher, lost: set[tuple[int, int]], groups: Iterable[Plac
         yield Lossy(place, 0.0, math.inf, fresh=False)
 
 
-def _points(grid: places.Grid, place: Place, pairs: set[tuple[int, int]]) -> bool:
+def _points(grid: Grid, place: Place, pairs: set[tuple[int, int]]) -> bool:
     """Whether a place is more than another name for a pair.
 
     A node must lose with several of its devices and with several other nodes, a pair of nodes with several devices at
@@ -138,7 +139,8 @@ def _points(grid: places.Grid, place: Place, pairs: set[tuple[int, int]]) -> boo
         ]
         return min(by_node) > 1
     own = {d for d in ends if grid.devices[d].node == place.where.node}
-    return len(own) > 1 and len({grid.node_of[d] for d in ends - own}) > 1
+    peers = {grid.node_of[d] for d in ends - own}
+    return len(own) > 1 and len(peers) > 1
 
 
 class Weigher:
