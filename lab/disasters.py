@@ -17,7 +17,7 @@ DISKS = ("/tmp", "/var/lib/docker")  # noqa: S108  # the host's own
 #: Every sshd of a host but the one that listens: those that serve the sessions.
 _SESSIONS = (
     'main=$(cat /run/sshd.pid); for p in $(grep -ls "^Name:.sshd" /proc/[0-9]*/status | cut -d/ -f3); do '
-    'if [ "$p" != "$main" ]; then kill -s "$1" "$p"; fi; done'
+    'if [ "$p" != "$main" ]; then kill -s "$1" "$p"; fi; done; true'
 )
 
 
