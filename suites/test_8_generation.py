@@ -212,6 +212,7 @@ def test_the_answer_is_the_expected_one(generation, inventory, findings):
     pipeline's answer.
 
     Fix: compare the model files of the nodes and the ranks' order; then mend server.expect if the model changed
+    Source: dlinfer docs/ascend_multinodes.md 4.1; msprechecker compares SHA-256 of weights
     """
     expect = inventory.model.server.expect
     if not (expect.equals or expect.contains or expect.chat):
