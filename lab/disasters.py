@@ -80,7 +80,7 @@ def _hang(signal: str) -> Act:
 
 def _server_dies(lab: Lab, name: str) -> None:
     """As soon as it is there: it may only just have been started."""
-    find = "grep -lsa api_server /proc/[0-9]*/cmdline | cut -d/ -f3 | while read -r p; do readlink /proc/$p/exe || true; done"
+    find = "for p in $(grep -lsa api_server /proc/[0-9]*/cmdline | cut -d/ -f3); do readlink /proc/$p/exe; done; true"
     wait_for(lambda: "python" in _shell(lab, name, find), "the api_server")
     kill = (
         "for p in $(grep -lsa api_server /proc/[0-9]*/cmdline | cut -d/ -f3); do case $(readlink /proc/$p/exe) in "
