@@ -55,7 +55,7 @@ def snapshot():
             if path.exists() and not OTHERS.search(str(path))
         },
         "own files": {str(p) for p in (FOLDER, INVENTORY) if p.exists()},
-        "memory files": {p.name for p in Path("/tmp").glob("ray*")} | {p.name for p in Path("/tmp").glob("hakuna*")},
+        "memory files": {p for p in ("/tmp/ray", "/tmp/hakuna", "/tmp/hakuna-lease") if Path(p).exists()},
     }
 
 
