@@ -131,7 +131,7 @@ def test_the_lease_belongs_to_one(cluster):
     assert script(node, "hakuna-lease", "release", "/tmp/l", "r1") == "lease released\n"
     past = str(int(time.time()) - 1)
     script(node, "hakuna-lease", "acquire", "/tmp/l", "me@here/r1", past)
-    assert script(node, "hakuna-lease", "show", "/tmp/l") == "lease free\n"
+    assert script(node, "hakuna-lease", "show", "/tmp/l") == f"lease expired me@here/r1 {past}\n"
     assert script(node, "hakuna-lease", "acquire", "/tmp/l", "you@here/r2", later).startswith("lease acquired you")
 
 

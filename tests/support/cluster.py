@@ -33,7 +33,7 @@ READING = (
     *(("ip", "-j", "addr", "show"), ("npu-smi", "info"), ("hccn_tool", "-i")),
     *(("docker", "version"), ("docker", "image", "inspect"), ("docker", "ps"), ("docker", "inspect")),
     *(("hakuna-hostname",), ("hakuna-which",), ("hakuna-cann",), ("hakuna-tcp",), ("hakuna-procs",)),
-    *(("hakuna-alive",), ("hakuna-logs",), ("hakuna-lease", "show")),
+    *(("hakuna-alive",), ("hakuna-logs",), ("hakuna-lease", "show"), ("hakuna-pings",)),
 )
 
 
