@@ -24,7 +24,7 @@ from hakuna.inventory.model import Inventory
 from hakuna.probes import programs
 from hakuna.probes.lmdeploy import api_server_argv
 from hakuna.simulator import lmdeploy_server
-from hakuna.simulator.lmdeploy_server_release import Release
+from hakuna.simulator.lmdeploy_server_wire import Release
 
 PROGRAMS = Path(__file__).parent / "programs"
 KEY = "contract-key"
@@ -101,7 +101,7 @@ def _compare(made: Contract, environment: environments.Environment, folder: Path
         _exchanges(made, model, ports, simulated)
 
 
-def _plan(folder: Path, version: str, model: str, ports: Mapping[Server, int]) -> dict[str, Any]:
+def _plan(folder: Path, model: str, ports: Mapping[Server, int]) -> dict[str, Any]:
     """What the release is to do."""
     servers = []
     for server, port in ports.items():
@@ -120,7 +120,7 @@ def _plan(folder: Path, version: str, model: str, ports: Mapping[Server, int]) -
     source = Path(programs.__file__).with_name("pipeline.py")
     return {
         "servers": servers,
-        "commands": [list(argv) for argv in options.commands(model, version)],
+        "commands": [list(argv) for argv in options.commands(model)],
         "tables": {"tables": tables, "head": ips[0], "workers": [ip for _ in range(8) for ip in ips]},
         "pipeline": {"program": str(source), "words": ["hakuna-pipeline", model, "1", "Hakuna Matata"]},
     }
@@ -132,7 +132,7 @@ def _release(
 ) -> Iterator[dict[str, Any]]:
     """What the release's program tells, while its servers stand."""
     plan = folder / "plan.json"
-    plan.write_text(json.dumps(_plan(folder, environment.version, model, ports)), encoding="utf-8")
+    plan.write_text(json.dumps(_plan(folder, model, ports)), encoding="utf-8")
     log = folder / "release.log"
     words = [str(environment.python), str(PROGRAMS / "release.py"), str(plan)]
     with (
@@ -238,11 +238,12 @@ def _routes(made: Contract, port: int) -> None:
     made.note("routes", f"{len(real)}", wrong)
 
 
-def _exchanges(made: Contract, model: str, real: Mapping[Server, int], simulated: Mapping[Server, int]) -> None:
+def _exchanges(
+    made: Contract, model: str, real: Mapping[Server, int], simulated: Mapping[Server, int]
+) -> None:
     count: dict[str, int] = {}
     wrong: dict[str, list[str]] = {}
-    number = Release(made.version).number
-    for exchange in (e for e in exchanges.exchanges(model, KEY) if e.since <= number):
+    for exchange in exchanges.exchanges(model, KEY):
         one = exchanges.ask(exchange, real[exchange.server])
         other = exchanges.ask(exchange, simulated[exchange.server])
         count[exchange.point] = count.get(exchange.point, 0) + 1

@@ -40,7 +40,6 @@ class Exchange:
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     server: Server = Server.PLAIN
-    since: tuple[int, int, int] = (0, 0, 0)  # older releases leave the answer to the engine
 
     @property
     def data(self) -> bytes | None:
@@ -102,8 +101,7 @@ def ask(exchange: Exchange, port: int) -> Said:
             timeout=30,
         )
     kind = answer.headers.get("content-type", "")
-    told = "TEXT" if exchange.path == "/openapi.json" and answer.ok else _body(kind, answer.content)
-    return Said(answer.status_code, kind, answer.headers.get("allow", ""), told)
+    return Said(answer.status_code, kind, answer.headers.get("allow", ""), _body(kind, answer.content))
 
 
 #: Fields whose values are no part of the contract, only that they are there and of which type they are.
@@ -144,7 +142,10 @@ def _loose(name: str, value: Any) -> Any:
             return sorted({repr(_loose(name, one)) for one in value})
         return [_loose(name, one) for one in value]
     if name == "id" and isinstance(value, str):
-        return next((p.sub(word, value) for p, word in _IDS if p.fullmatch(value)), value)
+        for pattern, word in _IDS:
+            if pattern.fullmatch(value):
+                return pattern.sub(word, value)
+        return value
     if (name in _LOOSE or name in ("output_ids", "input_ids")) and value not in ("", None):
         return type(value).__name__.upper()
     return value
@@ -219,6 +220,8 @@ _VALUES: tuple[dict[str, Any], ...] = (
     {"top_p": 2},
     {"n": 0},
     {"top_k": -1},
+    {"max_tokens": 0},
+    {"max_tokens": -1},
 )
 
 
@@ -227,10 +230,6 @@ def _values(model: str) -> list[Exchange]:
         Exchange("values", f"{path} {change}", "POST", path, make(model, **change))
         for path, make in ((TEXT, text), (CHAT, chat))
         for change in _VALUES
-    ] + [
-        Exchange("values", f"{path} max_tokens {n}", "POST", path, make(model, max_tokens=n), since=(0, 16, 0))
-        for path, make in ((TEXT, text), (CHAT, chat))
-        for n in (0, -1)
     ]
 
 

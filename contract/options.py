@@ -9,20 +9,19 @@ from typing import Any
 from hakuna.inventory.model import Inventory
 from hakuna.probes.lmdeploy import api_server_argv, parse_arguments, words_taken
 from hakuna.simulator import lmdeploy_options
-from hakuna.simulator.lmdeploy_server_release import Release
+from hakuna.simulator.lmdeploy_server_wire import Release
 
 _NODES = [{"name": f"node-{n}", "address": f"192.0.2.1{i}", "node_ip": f"192.0.2.1{i}"} for i, n in enumerate("ab")]
 
 
-def commands(model: str, version: str) -> tuple[tuple[str, ...], ...]:
+def commands(model: str) -> tuple[tuple[str, ...], ...]:
     """What Hakuna makes of inventories: the guide's command, graph mode, another port and name, more options, a key."""
-    batch = "--max_batch_size" if Release(version).number >= (0, 9, 2) else "--max-batch-size"
     settings: tuple[tuple[dict[str, Any], bool], ...] = (
         ({}, True),
         ({}, False),
         ({"port": 8000, "served_name": "hakuna"}, True),
         ({"extra_args": ["--log-level", "INFO", "--session-len", "4096", "--cache-max-entry-count", "0.6"]}, True),
-        ({"extra_args": [batch, "64", "--max-prefill-token-num=4096", "--server-name", "::1"]}, True),
+        ({"extra_args": ["--max_batch_size", "64", "--max-prefill-token-num=4096", "--server-name", "::1"]}, True),
     )
     found = []
     for server, eager in settings:

@@ -10,21 +10,17 @@ from contract.comparison import POINTS, Contract
 _TOP = """\
 # Contract with LMDeploy's releases
 
-Written by `make contract`: for each release, in an environment of its own, the release's own code is run beside Hakuna
-and its simulator. Real are: the command line, the engine's configuration, the HTTP application under uvicorn,
-tokenizer, chat template, the rank-table code. A stand-in is: the engine below them (one sentence, token by token, no
-model). Dependencies are those of today, not of the release's year: what FastAPI or pydantic word is worded as they
-word it now.
+Written by `make contract`: for each release, in an environment of its own, the release's own code is run beside Hakuna and its
+simulator. Real are: the command line, the engine's configuration, the HTTP application under uvicorn, tokenizer, chat template, the
+rank-table code. A stand-in is: the engine below them (one sentence, token by token, no model). Dependencies are those of today, not
+of the release's year: an answer that FastAPI or pydantic words is worded as they word it now.
 
-- **command**: the release's own parser takes the commands that Hakuna builds. **eager mode**: `eager_mode`, `tp` and
-  `device_type` arrive in its `PytorchEngineConfig`, with and without `--eager-mode`.
-- **options**: the options of its `api_server`, each with as many words as the simulated command line and Hakuna's
-  reader take.
-- **rank table**: what its own code makes of Hakuna's table (taken: every rank gets the device that the table says) and
-  of bad ones, as Hakuna foretells. What only HCCL reads (addresses, status, version) LMDeploy takes, whatever it says.
-- **routes**: the paths of its application are those of the simulated server. **health, answers, streams, values,
-  bodies, key**: requests answered alike by both (status, content type, every field; not the text, counts, times, nor
-  whether they are many or few): `contract/exchanges.py`.
+- **command**: the release's own parser takes the commands that Hakuna builds. **eager mode**: `eager_mode`, `tp` and `device_type` arrive in its
+  `PytorchEngineConfig`, with and without `--eager-mode`.
+- **options**: the options of its `api_server`, each with as many words as the simulated command line and Hakuna's reader take.
+- **rank table**: what its own code makes of Hakuna's table (taken: every worker gets a device of its own) and of bad ones, as Hakuna foretells.
+- **routes**: the paths of its application are those of the simulated server. **health, answers, streams, values, bodies, key**: requests
+  answered alike by both (status, content type, every field; not the text, counts, times): see `contract/exchanges.py`.
 - **pipeline**: Hakuna's program for section 4.2 of the guide runs.
 
 """

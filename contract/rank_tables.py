@@ -92,23 +92,14 @@ def verdicts(inventory: Inventory, version: str, told: dict[str, Any]) -> list[V
     """The release's answers beside what Hakuna foretells for that release (its LMDeploy profile, not HCCL's)."""
     ips = tuple(n.node_ip for n in inventory.ordered_nodes)
     context = TableContext(inventory.chip, ips, inventory.tp, lmdeploy_version=version)
+    whole = {(n.node_ip, d.device) for n in inventory.ordered_nodes for d in n.devices}
     found = []
     for name, text in cases(inventory).items():
         answer = told["tables"][name]
-        words = answer.get("error") or _misplaced(text, [(ip, device) for ip, device in answer["devices"]])
+        placed = [tuple(p) for p in answer.get("devices", ())]
+        words = answer.get("error", "")
+        if not words and (set(placed) != whole or len(placed) != len(whole)):
+            words = f"{len(placed) - len(set(placed))} workers on a device that has one already"
         foretold = bool(judge(text, Profile.LMDEPLOY, context))
         found.append(Verdict(name, bool(words), foretold, words))
     return found
-
-
-def _misplaced(text: str, placed: list[tuple[str, int]]) -> str:
-    """What is wrong with where the ranks are, although the release took the table; "" when each is where it says."""
-    if len(set(placed)) < len(placed):
-        return f"{len(placed) - len(set(placed))} workers on a device that has one already"
-    said = {
-        int(device["rank_id"]): (server["server_id"], int(device["device_id"]))
-        for server in json.loads(text)["server_list"]
-        for device in server["device"]
-    }
-    wrong = [rank for rank, place in enumerate(placed) if said.get(rank) != place]
-    return f"rank {wrong[0]} is at {placed[wrong[0]]}, the table says {said.get(wrong[0])}" if wrong else ""

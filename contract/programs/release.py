@@ -200,10 +200,10 @@ def _placed(executor: Any, job: Json, path: str) -> Json:
     made.workers = [_Worker(ip) for ip in job["workers"]]
     try:
         if hasattr(made, "_init_ascend_distributed_environment"):
-            made._init_ascend_distributed_environment(job["head"])  # what RayExecutor itself calls
+            made._init_ascend_distributed_environment(job["head"])  # noqa: SLF001  # what RayExecutor itself calls
         else:  # 0.8.0 does the same within __init__
             mapping, ips, _ = executor.get_ascend_device_rank_mapping(job["head"])
-            made.workers = made._sort_workers_by_ip(ips, made.workers)  # same
+            made.workers = made._sort_workers_by_ip(ips, made.workers)  # noqa: SLF001  # same
             for rank, worker in enumerate(made.workers):
                 worker.set_device.remote(mapping[rank])
     except Exception as error:  # noqa: BLE001  # its kind and words are the answer

@@ -61,25 +61,22 @@ class Instance:
 class Engine:
     """What AsyncEngine of every release asks of an engine."""
 
-    def __init__(self, model_path: str, tokenizer: Any = None, engine_config: Any = None, **more: Any) -> None:
-        del tokenizer, more
+    def __init__(self, model_path: str, config: Any) -> None:
         self.messages = importlib.import_module("lmdeploy.messages")
         transformers = importlib.import_module("transformers")
-        own = transformers.AutoTokenizer.from_pretrained(model_path)
-        self.sentence: list[int] = own.encode(SENTENCE, add_special_tokens=False)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(model_path)
+        self.sentence: list[int] = tokenizer.encode(SENTENCE, add_special_tokens=False)
         # Up to 0.10 an output holds all tokens so far, and their number; since then the new ones.
         self.cumulative = "num_token" in {f.name for f in dataclasses.fields(self.messages.EngineOutput)}
         self.alive = os.environ.get("CONTRACT_ENGINE", "healthy") == "healthy"
-        self.engine_config = engine_config
-        if engine_config.max_batch_size is None:  # the real engine takes it from the device
-            engine_config.max_batch_size = 4
+        self.engine_config = config
         self.model_config = None
-        self.tokenizer = own
+        self.tokenizer = tokenizer
 
     @classmethod
     def from_pretrained(cls, model_path: str, *more: Any, engine_config: Any = None, **rest: Any) -> Engine:
         del more, rest
-        return cls(model_path, engine_config=engine_config)
+        return cls(model_path, engine_config)
 
     def create_instance(self, *more: Any, **rest: Any) -> Instance:
         del more, rest
@@ -123,11 +120,8 @@ def install() -> type[Engine]:
     """
     for name in ("dlinfer", "dlinfer.framework", "dlinfer.framework.lmdeploy_ext"):
         sys.modules.setdefault(name, types.ModuleType(name))
-    # What releases up to 0.10 call when they close; a torch without CUDA has it not.
-    torch_c = importlib.import_module("torch._C")
-    torch_c.__dict__.setdefault("_cuda_clearCublasWorkspaces", lambda: None)
-    place = importlib.import_module("lmdeploy.pytorch.engine")
-    if not inspect.isclass(place.Engine):
+    real = importlib.import_module("lmdeploy.pytorch.engine").Engine
+    if not inspect.isclass(real):
         raise TypeError("lmdeploy.pytorch.engine.Engine is no class any more: the stub must be put elsewhere")
-    place.Engine = Engine  # type: ignore[attr-defined]
+    real.from_pretrained = Engine.from_pretrained
     return Engine
