@@ -136,12 +136,6 @@ _FLAGS = frozenset(
 _SEVERAL = frozenset(("api-keys", "allow-origins", "allow-methods", "allow-headers", "adapters", "hf-overrides"))
 
 
-def words_taken(option: str) -> int | str:
-    """How many words the option takes, by its long name without dashes: 0, 1, or "*" for as many as follow."""
-    return 0 if option in _FLAGS else "*" if option in _SEVERAL else 1
-
-
-
 def parse_arguments(argv: Sequence[str]) -> ServerArguments:
     """Read a running api_server's arguments: ``--opt value``, ``--opt=value``, underscores for dashes.
 

@@ -114,13 +114,6 @@ def parse(words: Sequence[str], version: tuple[int, int, int]) -> argparse.Names
     return parser.parse_args([_dashed(word) for word in words])
 
 
-def words_taken(version: tuple[int, int, int]) -> dict[str, int | str]:
-    """How many words each option takes: 0, 1, or "*" for as many as follow."""
-    found: dict[str, int | str] = dict.fromkeys((*_WORDS, *_NUMBERS, *_FRACTIONS, *_CHOICES), 1)
-    found |= dict.fromkeys((name for name, since in _SINCE.items() if version >= since), 1)
-    return found | dict.fromkeys(_LISTS, "*") | dict.fromkeys(_FLAGS, 0)
-
-
 def _dashed(word: str) -> str:
     """LMDeploy's parser takes underscores in option names for dashes."""
     if not word.startswith("--"):

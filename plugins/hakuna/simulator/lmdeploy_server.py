@@ -277,7 +277,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--idle", type=float, default=600.0, help="seconds without a request after which it ends")
     made.add_argument("--guard", default="", help="a file whose removal ends the server")
     made.add_argument("--die-after", type=float, default=0.0, help="seconds of service after which the engine is lost")
-    made.add_argument("--engine-stopped", action="store_true", help="the engine is lost from the beginning")
     made.add_argument("--token-seconds", type=float, default=0.0)
     made.add_argument("--fault", action="append", default=[], help="a fault of the catalogue, by its name")
     made.add_argument("--no-access-log", action="store_true")
@@ -319,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"Uvicorn running on http://0.0.0.0:{shown} (Press CTRL+C to quit)",
     ):
         say(f"INFO:     {line}")
-    _later(options.initializing, lambda: setattr(service, "state", "unhealthy" if options.engine_stopped else "healthy"))
+    _later(options.initializing, lambda: setattr(service, "state", "healthy"))
     if options.die_after:
         _later(options.die_after, lambda: setattr(service, "state", "unhealthy"))
     server.serve_forever(poll_interval=3600.0)

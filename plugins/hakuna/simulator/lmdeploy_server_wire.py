@@ -53,11 +53,6 @@ class Release:
         return int(found[1]), int(found[2]), int(found[3] or 0)
 
     @property
-    def routes(self) -> tuple[tuple[str, str], ...]:
-        """Method and path of every route in /openapi.json."""
-        return tuple(("POST", p) for p in POST_ROUTES)
-
-    @property
     def json_health(self) -> bool:
         """/health tells its state in JSON; before, it is an empty 200 whatever the engine does."""
         return self.number >= (0, 14, 0)
