@@ -37,7 +37,7 @@ from support.mesh_score import Part, board_of, judge, parts_of, sides_of, visibl
 from support.mesh_world import Fault, World  # noqa: E402  # likewise
 
 SEED = 20240101
-CHUNKS = 40
+CHUNKS = 400
 DOCS = ROOT / "docs" / "localisation.md"
 
 
@@ -185,7 +185,7 @@ def main() -> int:
     tally: Counter[str] = Counter()
     each = -(-chosen.scenarios // CHUNKS)
     with ProcessPoolExecutor(2) as pool:
-        parts = [pool.submit(chunk, number, each, max(1, each // 20)) for number in range(CHUNKS)]
+        parts = [pool.submit(chunk, number, each, max(1, each // 25)) for number in range(CHUNKS)]
         for part in parts:
             if time.perf_counter() - begun > chosen.seconds and part.cancel():
                 continue  # what is not done by then is left out, and the number of scenarios says so

@@ -12,6 +12,7 @@ from hakuna.judgement import (
     garbage,
     hccl_variables,
     log_cause,
+    mesh_matrix,
     rank_table_hccl,
     rank_table_lmdeploy,
     rank_table_pods,
@@ -31,6 +32,7 @@ SINGLE: tuple[Any, ...] = (
     findings._attributed,  # likewise
     garbage.why_garbage,
     hccl_variables.hccl_variable_problem,
+    mesh_matrix.LossMatrix.add,
     sizes.size_in_gib,
     verdict.worst,
     versions.eager_demand,

@@ -236,8 +236,9 @@ def _cut(pieces: Iterable[tuple[Key, int]], place: Place, columns: int) -> Itera
 def cover(matrix: LossMatrix, groups: Iterable[Place] = ()) -> Cover:
     """The fewest places; single pairs for what no place explains. ``groups`` are the possible wider places."""
     options = Options(matrix, groups)
-    cells = cells_of(options)
-    forced = {key[0] for key in cells if len(key) == 1}
+    cells = _without_told(cells_of(options))
+    # A pair that loses both ways may stand for two places: only cells of many pairs decide by themselves.
+    forced = {key[0] for key, rows in cells.items() if len(key) == 1 and _undirected(rows) is None}
     left = {key: rows for key, rows in cells.items() if key and not forced.intersection(key)}
     search = _Search(left)
     search.run()
@@ -248,6 +249,21 @@ def cover(matrix: LossMatrix, groups: Iterable[Place] = ()) -> Cover:
     result = Cover([*best, *paid], proven=search.proven)
     _name_others(result, options, [f for f in chosen_by_size if f != best])
     return result
+
+
+def _without_told(cells: dict[Key, Rows]) -> dict[Key, Rows]:
+    """The cells without the ways back of pairs that only themselves explain: those cost nothing more."""
+    told = cells.get((), {})
+    back: Rows = {}
+    for s, bits in told.items():
+        for t in ones(bits):
+            back[t] = back.get(t, 0) | 1 << s
+    found = {}
+    for key, rows in cells.items():
+        own = {s: left for s, bits in rows.items() if (left := bits & ~back.get(s, 0))} if key else rows
+        if own:
+            found[key] = own
+    return found
 
 
 class _Search:
@@ -287,7 +303,7 @@ class _Search:
         for place in sorted(key, key=lambda p: (-weight[p], p)):
             self._try([c for c in cells if place not in c[0]], [*chosen, place], paid)
         if pairs is not None and cost + len(pairs - paid) <= self.best:
-            self._try([c for c in cells if c[0] != key], chosen, paid | pairs)
+            self._try([c for c in cells if c[1] is None or not c[1] <= paid | pairs], chosen, paid | pairs)
 
 
 #: Cells of more pairs than this are never explained pair by pair.
