@@ -135,7 +135,7 @@ class Completion:
     def _part(self, piece: str, reason: str | None) -> wire.Json:
         choice: wire.Json = {"index": 0, **self._rest(), "finish_reason": reason}
         if self.chat:
-            tools: wire.Json = {} if self.release.long_choices else {"tool_calls": []}
+            tools: wire.Json = {"tool_calls": [] if self.release.lists_no_tools else None}
             choice["delta"] = self._streamed({**self._message(), "content": piece, **tools})
         else:
             choice["text"] = piece

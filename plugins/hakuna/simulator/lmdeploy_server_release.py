@@ -23,7 +23,7 @@ _ROUTES: tuple[tuple[str, str, Number, Number], ...] = (
     ("POST", "/v1/completions", _FIRST, _NEVER),
     ("POST", "/v1/embeddings", _FIRST, _NEVER),
     ("POST", "/v1/encode", _FIRST, _NEVER),
-    ("POST", "/v1/chat/interactive", _FIRST, (0, 12, 2)),  # and unlisted up to 0.15.0
+    ("POST", "/v1/chat/interactive", _FIRST, (0, 12, 0)),  # and unlisted up to 0.15.0
     ("GET", "/terminate", (0, 9, 0), _NEVER),
     ("GET", "/distserve/engine_info", (0, 9, 0), _NEVER),
     ("POST", "/distserve/free_cache", (0, 9, 0), _NEVER),
@@ -161,6 +161,16 @@ class Release:
     def fails_unhandled(self) -> bool:
         """In a completion an engine that stopped is an exception that nobody catches."""
         return self.number < (0, 7, 3)
+
+    @property
+    def lists_no_tools(self) -> bool:
+        """A part of a streamed chat has an empty list of tool calls; then none."""
+        return self.number < (0, 13, 0)
+
+    @property
+    def one_word_for_limits(self) -> bool:
+        """A chat's refused max_tokens is worded as a completion's."""
+        return self.number < (0, 18, 0)
 
     @property
     def tells_stop_token(self) -> bool:

@@ -140,7 +140,7 @@ def _check_limits(release: Release, path: str, body: Json) -> None:
         limit = body.get(field)
         if limit is None or limit > 0 or not release.checks_limits:
             continue
-        if path == "/v1/chat/completions":
+        if path == "/v1/chat/completions" and not release.one_word_for_limits:
             raise RefusedError(error(400, f"The {field} {limit!r} must be a positive integer."))
         raise RefusedError(error(400, f"max_new_tokens must be at least 1, got {limit}."))
     if body.get("logprobs") and release.checks_logprobs:
