@@ -24,6 +24,8 @@ PACKAGES = (
     "shortuuid", "fire", "mmengine-lite", "einops", "pillow", "sentencepiece", "tiktoken", "protobuf", "safetensors",
     "aiohttp", "prometheus_client", "pyzmq", "partial_json_parser", "pybase64", "openai_harmony",
 )  # fmt: skip
+#: What is imported and never used here; with its dependencies it would bring Triton along.
+BARE_PACKAGES = ("xgrammar", "apache-tvm-ffi")
 _HEAVY = (".so", ".a")
 _HEAVY_FOLDERS = ("bin", "lib", "lib64")
 _STAMP = "ready"
@@ -63,13 +65,15 @@ def base() -> Path:
     """
     folder = cache() / f"base-{sys.version_info[0]}.{sys.version_info[1]}"
     stamp = folder / _STAMP
-    wanted = "\n".join(PACKAGES)
+    wanted = "\n".join((*PACKAGES, *BARE_PACKAGES))
     python = folder / "bin" / "python"
     if not (stamp.exists() and stamp.read_text(encoding="utf-8") == wanted):
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         _run([sys.executable, "-m", "venv", str(folder)])
-        _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES])
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run([*install, *PACKAGES])
+        _run([*install, "--no-deps", *BARE_PACKAGES])
         stamp.write_text(wanted, encoding="utf-8")
     return python
 
