@@ -7,7 +7,6 @@ suits LMDeploy up to 0.14.0: head first, ``server_id`` is the node IP, devices i
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 
 from hakuna.inventory.model import Inventory, Node
 from hakuna.judgement.versions import rank_table_format
+from hakuna.probes.texts import ip_of
 from hakuna.where import Where
 
 VERSION_A2 = "1.0"
@@ -68,7 +68,7 @@ def generate(nodes: Sequence[ServerEntry], version: str, device_port: int | None
             devices.append(_device(device, rank, version, device_port))
             rank += 1
         server: dict[str, object] = {"server_id": node.server_id}
-        host_ip = node.host_ip or (node.server_id if _address(node.server_id) else "")
+        host_ip = node.host_ip or (node.server_id if ip_of(node.server_id) else "")
         if version == VERSION_A3 and host_ip:
             server["host_ip"] = host_ip
         servers.append({**server, "device": devices})
@@ -145,7 +145,7 @@ def _refuse_bad(nodes: Sequence[ServerEntry], version: str) -> None:
     for node in nodes:
         _refuse_doubles(f"device_id of server {node.server_id}", [d.device_id for d in node.devices])
     devices = [d for n in nodes for d in n.devices]
-    parsed = [(d.device_ip, _address(d.device_ip)) for d in devices]
+    parsed = [(d.device_ip, ip_of(d.device_ip)) for d in devices]
     for text, address in parsed:
         if address is None:
             raise RankTableError(f"device_ip {text!r} is not an IP address")
@@ -176,10 +176,3 @@ def _refuse_doubles(what: str, values: Sequence[Hashable]) -> None:
     doubles = [str(v) for v, count in Counter(values).items() if count > 1]
     if doubles:
         raise RankTableError(f"{what} is used more than once: {', '.join(doubles)}")
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None

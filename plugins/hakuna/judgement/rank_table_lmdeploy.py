@@ -6,7 +6,6 @@ It reads ``server_id``, ``device_id`` and ``rank_id`` only. From 0.15.0 on it re
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from hakuna.judgement.rank_table_fault import FaultCode, TableContext, TableFault
@@ -20,6 +19,7 @@ from hakuna.judgement.rank_table_shared import (
 )
 from hakuna.judgement.rank_table_view import Server, View
 from hakuna.judgement.versions import DeviceChoice, device_chosen_by
+from hakuna.probes.texts import ip_of
 
 ASSERTION = 'LMDeploy would stop with "Master address does not match rank table"'
 MISMATCH = 'LMDeploy would stop with "The IP addresses in the ips list do not match the worker IPs"'
@@ -46,7 +46,7 @@ def _server_ids(view: View, context: TableContext) -> Iterator[TableFault]:
     wanted = context.node_ips
     if not wanted:
         for server in view.servers:
-            if server.server_id and not _is_address(server.server_id):
+            if server.server_id and ip_of(server.server_id) is None:
                 message = (
                     f"server_id is not an IP address: LMDeploy compares it with the node IP that Ray knows; {MISMATCH}"
                 )
@@ -81,7 +81,7 @@ def _server_ids(view: View, context: TableContext) -> Iterator[TableFault]:
 
 
 def _wrong_id(view: View, server: Server, message: str, expected: str) -> TableFault:
-    fix = f'write "{expected}" as server_id' if _is_address(expected) else REMAKE
+    fix = f'write "{expected}" as server_id' if ip_of(expected) is not None else REMAKE
     return view.fault(FaultCode.SERVER_ID_NOT_NODE_IP, server.entry, "server_id", message, expected, fix)
 
 
@@ -124,13 +124,5 @@ def _positions(view: View, context: TableContext) -> Iterator[TableFault]:
                 )
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _same(one: str, other: str) -> bool:
-    return _is_address(one) and _is_address(other) and ipaddress.ip_address(one) == ipaddress.ip_address(other)
+    return ip_of(one) is not None and ip_of(one) == ip_of(other)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable
@@ -30,6 +31,14 @@ _ECHO = re.compile(
 )
 #: One of these stands in every such line: most answers have none, and need no further look.
 _ECHO_MARKS = ("$", ">", "#", "hccn_tool", "npu-smi", "for")
+
+
+def ip_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The text as an address; None when it is none."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
 
 
 def clean(text: str) -> str:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hakuna.probes.texts import ip_of
+
 #: Names that are words of the tools as well: to replace them would break what the tools said.
 TOOL_WORDS = frozenset(
     "cluster container device devices docker driver engine file hccl hccn head host hosts image inventory ip lease link"
@@ -96,7 +98,7 @@ def _words_of(names: Names) -> dict[str, str]:
     for kind, listed in (("node", names.nodes), ("host", names.hosts), ("switch", names.switches)):
         width = max(3, len(str(len(listed))))
         for number, name in enumerate(sorted(set(listed)), 1):
-            if name in words or _is_address(name):
+            if name in words or ip_of(name) is not None:
                 continue
             if name.lower() in TOOL_WORDS or name.isdigit() or len(name) < _LEAST:
                 if kind == "node":
@@ -111,14 +113,6 @@ def _words_of(names: Names) -> dict[str, str]:
     if names.inventory:
         words.setdefault(names.inventory, "inventory.yaml")
     return words
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _addresses_of(found: Iterable[str], key: bytes) -> dict[str, str]:
