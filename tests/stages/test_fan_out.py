@@ -113,6 +113,14 @@ def test_what_the_container_lacks_is_asked_on_the_host(ray):
     assert all(a.outcomes["say"].ok for a in answers.values())
 
 
+def test_sudo_is_used_only_where_the_inventory_says_so(ray):
+    cluster, inner = inventory(2), Here(ray)
+    assert not any(n.ssh.sudo for n in cluster.nodes)
+    answers = FanOutTransport(inner, cluster, FanOut.RAY).run("x", batches(cluster, replace(SAY, sudo=True)))
+    assert all(a.outcomes["say"].ok for a in answers.values())
+    assert [name for name, _ in inner.asked] == ["x.fan-out"], "nobody had to be asked again"
+
+
 @pytest.mark.parametrize(
     ("how", "command"),
     [

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hakuna.inventory.model import Inventory, TransportKind
-from hakuna.stages.fan_out import FanOutTransport
 from hakuna.transports import Transport
 from hakuna.transports.ways import FanOut
 
@@ -32,7 +31,11 @@ def connect(
         from hakuna.transports.ssh import SshTransport  # fabric is slow to import
 
         ssh = SshTransport(inventory)
-        return ssh if how is FanOut.SSH else FanOutTransport(ssh, inventory, how, tell)
+        if how is FanOut.SSH:
+            return ssh
+        from hakuna.stages.fan_out import FanOutTransport  # likewise of no use to a simulated run
+
+        return FanOutTransport(ssh, inventory, how, tell)
     from hakuna.simulator.faults import parse_fault  # only simulated runs need it
     from hakuna.transports.simulated import SimulatedTransport
 

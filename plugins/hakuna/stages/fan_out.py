@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
-from hakuna.evidence import Batch, Command, HttpAnswer, HttpRequest, NodeAnswer, NodeTrouble, Trouble
+from hakuna.evidence import Batch, Command, HttpAnswer, HttpRequest, NodeAnswer
 from hakuna.inventory.model import Inventory
 from hakuna.probes import containers
 from hakuna.probes import fan_out as probe
 from hakuna.probes.reading import UnparsedError
-from hakuna.stages.answers import Answers
+from hakuna.stages.run import carry, for_login
 from hakuna.transports import Take, Transport, stream
-from hakuna.transports.framing import Decoder, batch_limit, new_nonce, script
+from hakuna.transports.framing import Decoder, batch_limit, new_nonce, scratch_trouble, script
 from hakuna.transports.ways import FanOut
 
-#: From more nodes than this on, Ray is the better way where it is up (docs/performance.md).
+#: From more nodes than this on, batches go as Ray tasks where Ray is up: what one controller's ssh is meant for.
 MANY = 100
 #: What a shell says of a program that is not there: the container has less than the host.
 NOT_FOUND = 127
@@ -76,16 +75,15 @@ class FanOutTransport:
     def _by_ray(self, name: str, batches: Mapping[str, Batch]) -> dict[str, NodeAnswer]:
         """The answers of the nodes that Ray reached; none where there is no Ray."""
         inventory = self._inventory
-        plain = {node: Batch(tuple(_bare(c) for c in batch)) for node, batch in batches.items() if len(batch)}
+        bare = {node: Batch(tuple(_bare(c) for c in batch)) for node, batch in batches.items() if len(batch)}
+        plain = {node: for_login(inventory, node, batch) for node, batch in bare.items()}
         nonces = {node: new_nonce() for node in plain}
         scripts = {inventory.node(node).node_ip: script(batch, nonces[node]) for node, batch in plain.items()}
         limit = max((batch_limit(batch) for batch in plain.values()), default=0.0)
         head = inventory.head_node
         asked = containers.inside(inventory, probe.fan_out(scripts, limit))
-        if not head.ssh.sudo:
-            asked = replace(asked, sudo=False)
         sent = time.time()
-        told = Answers(name, self.inner.run(f"{name}.fan-out", {head.name: Batch((asked,))}))
+        told = carry(self.inner, inventory, f"{name}.fan-out", {head.name: Batch((asked,))})
         received = time.time()
         outcome = told.outcome(head.name, asked.id)
         try:
@@ -114,8 +112,5 @@ def decoded(node: str, batch: Batch, nonce: str, printed: bytes, sent: float, re
     """What a node's script printed, as the answer that ssh would have brought."""
     decoder = Decoder(batch, nonce)
     decoder.feed(printed)
-    trouble = None
-    if not decoder.ended or decoder.problem:
-        words = decoder.problem or "the script was ended before its end mark"
-        trouble = NodeTrouble(Trouble.CUT, f"{node}: the batch went wrong on the node: {words[:300]}")
-    return NodeAnswer(decoder.outcomes(), trouble, sent, received)
+    problem = decoder.problem or ("" if decoder.ended else "the script was ended before its end mark")
+    return NodeAnswer(decoder.outcomes(), scratch_trouble(node, problem) if problem else None, sent, received)

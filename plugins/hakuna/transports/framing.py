@@ -23,7 +23,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hakuna.evidence import OUTPUT_LIMIT, Batch, Command, Ending, Outcome
+from hakuna.evidence import OUTPUT_LIMIT, Batch, Command, Ending, NodeTrouble, Outcome, Trouble
 from hakuna.transports.node_script import BODY, COMMAND_PATH, FRAMES_VERSION, HEAD
 
 #: Seconds that ending one command may take beyond its deadline: TERM, two seconds, KILL, two seconds, and ticks.
@@ -348,3 +348,16 @@ class Decoder:
         never = self._refused or not (sent or self.begun)
         missing = Ending.NOT_RUN if never else Ending.LOST
         return {c.id: self._done.get(i) or Outcome(c.id, missing) for i, c in enumerate(self._commands)}
+
+
+def scratch_trouble(name: str, problem: str) -> NodeTrouble:
+    """What a script's own words (:attr:`Decoder.problem`) mean for the node called ``name``."""
+    if problem.startswith("scratch"):
+        words = problem.removeprefix("scratch").strip()
+        return NodeTrouble(
+            Trouble.CUT,
+            f"{name}: the node can not keep the output of commands: {words[:300]}",
+            "df -h $TMPDIR /dev/shm /tmp; df -i $TMPDIR /dev/shm /tmp; ls -ld $TMPDIR /dev/shm /tmp "
+            "(there must be room, and the user must be able to write)",
+        )
+    return NodeTrouble(Trouble.CUT, f"{name}: the batch went wrong on the node: {problem[:300]}")

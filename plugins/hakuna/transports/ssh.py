@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 from hakuna.evidence import Batch, HttpAnswer, HttpRequest, NodeAnswer, NodeTrouble, Trouble
 from hakuna.inventory.model import HttpRoute, Inventory, Node
 from hakuna.transports import Take
-from hakuna.transports.framing import BATCH_MARGIN, HEARTBEAT, Decoder, batch_limit, new_nonce, script
+from hakuna.transports.framing import (
+    BATCH_MARGIN,
+    HEARTBEAT,
+    Decoder,
+    batch_limit,
+    new_nonce,
+    scratch_trouble,
+    script,
+)
 from hakuna.transports.http import base_url, send
 from hakuna.transports.patience import PATIENCE, pauses
 from hakuna.transports.ssh_connect import Connector, SshTroubleError
@@ -253,7 +261,7 @@ class SshTransport:
             self._log.info("%s: %s: %s", name, type(error).__name__, error)
         if decoder.ended:
             channel.status_event.wait(1)  # a session that is closing still counts for MaxSessions
-            return delivered, _scratch_trouble(name, decoder.problem) if decoder.problem else None
+            return delivered, scratch_trouble(name, decoder.problem) if decoder.problem else None
         status = channel.exit_status if channel.exit_status_ready() else -1
         alive = connection.is_connected
         # What still runs on the node ends when its next sign of life can not be written.
@@ -291,18 +299,6 @@ class SshTransport:
             elif now - heard >= SILENCE:
                 return "silence"
         return ""
-
-
-def _scratch_trouble(name: str, problem: str) -> NodeTrouble:
-    if problem.startswith("scratch"):
-        words = problem.removeprefix("scratch").strip()
-        return NodeTrouble(
-            Trouble.CUT,
-            f"{name}: the node can not keep the output of commands: {words[:300]}",
-            "df -h $TMPDIR /dev/shm /tmp; df -i $TMPDIR /dev/shm /tmp; ls -ld $TMPDIR /dev/shm /tmp "
-            "(there must be room, and the user must be able to write)",
-        )
-    return NodeTrouble(Trouble.CUT, f"{name}: the batch went wrong on the node: {problem[:300]}")
 
 
 def _cut_trouble(name: str, reason: str, decoder: Decoder, status: int, stderr: bytes, limit: float) -> NodeTrouble:
