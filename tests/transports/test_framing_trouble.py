@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from hakuna.evidence import Batch, Command, Ending
-from hakuna.transports.framing import Decoder, new_nonce, script
+from hakuna.transports.framing import Decoder, _fill, new_nonce, script
+from hakuna.transports.node_script import BODY
 from support.shells import PRESENT, SHELLS, decode, lives, run, sleeping, wait_for
 
 
@@ -42,6 +43,26 @@ def test_a_command_is_ended_at_its_deadline_with_its_children_and_its_lane_goes_
     assert outcomes["after"].ok
     assert (outcomes["own 124"].ending, outcomes["own 124"].exit_code) == (Ending.EXITED, 124)
     assert wait_for(lambda: not lives(int(pids.read_text())))
+
+
+@pytest.mark.parametrize("helper", ["drain $i o a", "pad $i o"])
+def test_a_helper_that_comes_too_late_waits_for_nobody(shell: list[str], tmp_path: Path, helper: str) -> None:
+    """Its stream may have lost its other end just then, and a signal right after a fork is lost in dash and busybox:
+    a helper that waited for a partner would stay on the node for ever, and hold the channel.
+    """
+    functions = _fill(BODY, "nonce", 1).decode()
+    text = f"""{functions}
+        D={tmp_path}; Q=1000; exec 8>/dev/null
+        trap 'trapped=1' HUP INT TERM PIPE
+        for i in 1 2 3 4 5 6 7 8 9 10; do
+          mkfifo "$D/$i.o"
+          eval "a_$i=999999999 dd_$i= dr_$i="
+          {helper}
+          eval "kill \\$dr_$i"
+        done
+    """
+    done = subprocess.run([*shell, "-c", text], capture_output=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_command_that_ignores_term_is_killed(shell: list[str]) -> None:

@@ -12,6 +12,8 @@ How it works, for whoever has to change it:
   killed by a broken pipe, and a full disk shows as a reader's exit status instead of as short output.
 - A command may leave something behind that keeps its output open. A second after the command's end ``M`` fills
   what its readers still wait for, and the controller cuts that off again.
+- Whoever opens one end of a fifo waits for the other, and dash and busybox lose a signal that comes right after a
+  fork. So no job ever opens a fifo: it is given an end that its parent has opened (both first, then the one).
 - ``M`` gets a tick every 0.2 s. It ends commands at their deadline (their whole process tree, TERM, then KILL) and
   gives up on one that even KILL does not end (a process stuck in a driver): its lane goes on without it.
 - Frames are written by a job of their own, so that a slow channel never stops the watching of deadlines.
@@ -207,16 +209,20 @@ drain() {
     set -- $1 $2 ${line##*) }
     [ $3 = Z ] || return 0
   fi
-  cat <"$D/$1.$2" >/dev/null 8>&- &
+  exec 3<>"$D/$1.$2" 4<"$D/$1.$2" 3<&-
+  cat >/dev/null <&4 4<&- 8>&- &
   eval "dr_$1=\"\$dr_$1 $!\" dd_$1=\$dd_$1$2"
+  exec 4<&-
 }
 
 # pad INDEX STREAM: fill a stream that something left behind keeps open, so that its reader ends and writes what it
 # has; the controller cuts this off again.
 pad() {
   eval "q=\${q_$1:-$Q}"
-  { printf '\n@<NONCE> p\n'; exec head -c $((q+2)) /dev/zero; } >"$D/$1.$2" 8>&- &
+  exec 3<>"$D/$1.$2" 4>"$D/$1.$2" 3<&-
+  { printf '\n@<NONCE> p\n'; exec head -c $((q+2)) /dev/zero; } >&4 4>&- 8>&- &
   eval "dr_$1=\"\$dr_$1 $!\""
+  exec 4>&-
 }
 
 tick() {
