@@ -199,3 +199,17 @@ def test_raylets_may_open_enough_files(ray_cluster, inventory, findings):
         for raylet in raylets:
             if raylet.nofile is not None and raylet.nofile < limit:
                 findings.warn(node, expected=limit, observed=raylet.nofile)
+
+
+@rule("RAY510")
+def test_no_node_was_restarted_before_ray_stood(ray_cluster, hosts, findings):
+    """A node that started again has lost its container and its raylet, and all that was judged on it before. What fails
+    from then on, anywhere, is blocked by this.
+
+    Judged on the boot id of every node in the host stage and when Ray has formed.
+
+    Fix: find out why {node} restarted (last -x; dmesg), then run again
+    Source: tt-metal 35914
+    """
+    for node, before, now in hosts.restarted(ray_cluster.boot_id):
+        findings.fail(node, expected=before, observed=now)

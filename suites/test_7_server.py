@@ -214,3 +214,17 @@ def test_no_worker_failed_first(api_server, inventory, findings):
             fix=cause.advice,
             evidence=cause.source,
         )
+
+
+@rule("SRV711")
+def test_no_node_was_restarted_while_the_server_loaded(api_server, hosts, findings):
+    """A node that started again has taken its workers with it; LMDeploy says only that an actor died. What fails from
+    then on, anywhere, is blocked by this.
+
+    Judged on the boot id of every node in the host stage and when the server answers, or has failed to.
+
+    Fix: find out why {node} restarted (last -x; dmesg), then run again
+    Source: tt-metal 35914
+    """
+    for node, before, now in hosts.restarted(api_server.boot_id):
+        findings.fail(node, expected=before, observed=now)

@@ -111,7 +111,7 @@ def test_the_lease_is_given_back(teardown, findings):
             findings.fail(node, expected="free", observed=lease.holder)
 
 
-@rule("TDN906", needs=("TDN900",))
+@rule("TDN906", needs=("TDN900", "RAY510", "SRV711"))
 def test_no_node_was_restarted_meanwhile(teardown, hosts, findings):
     """A node that rebooted in the middle invalidates everything that was judged on it.
 
@@ -121,10 +121,8 @@ def test_no_node_was_restarted_meanwhile(teardown, hosts, findings):
     Source: tt-metal 35914
     """
     attempted(teardown, findings)
-    for node, now in teardown.boot_id:
-        before = hosts.boot_id.get(node)
-        if before is not None and before != now:
-            findings.fail(node, expected=before, observed=now)
+    for node, before, now in hosts.restarted(teardown.boot_id):
+        findings.fail(node, expected=before, observed=now)
 
 
 @rule("TDN907", needs=("CTR300", "TDN900", "TDN906"))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -67,9 +68,16 @@ def space_of(process):
         return ""
 
 
+@contextlib.contextmanager
 def spaces(lab):
-    """The process namespaces of the hosts: whatever runs in one belongs to the lab."""
-    return {space_of(str(init.pid)) for init in lab.hosts.values()}
+    """The process namespaces of the hosts: whatever runs in one belongs to the lab.
+
+    They are held open meanwhile: the kernel gives the number of one that has ended to the next that begins.
+    """
+    with contextlib.ExitStack() as stack:
+        for init in lab.hosts.values():
+            stack.enter_context(Path("/proc", str(init.pid), "ns/pid").open("rb"))
+        yield {space_of(str(init.pid)) for init in lab.hosts.values()}
 
 
 def living_in(found):
@@ -84,24 +92,25 @@ def test_a_lab_leaves_nothing_on_the_machine():
     assert not before["own files"], "a lab is up already; it is somebody's: python -m lab down"
     words = ("up", "--nodes", "2", "--devices", str(PLAN.devices))
     command(*words)
-    try:
-        lab = build.find()
-        command(*words)  # once more: it is up already
-        assert build.find() == lab
-        command("status")
-        during = snapshot()
-        assert during["own files"]
-        assert NAME in during["interfaces"]
-        found = spaces(lab)
-        assert len(found) == 2
-        reports = FOLDER / "reports"
-        told = run(reports)
-        assert told.root_causes == (), told.output
-        assert (newest(reports) / "evidence" / "server.start").exists(), told.output
-        assert len(living_in(found)) >= 6, "process 1, sshd and dockerd of each host"
-    finally:
-        command("down")
-    command("down")  # once more: nothing is there
-    assert living_in(found) == []
+    with contextlib.ExitStack() as stack:
+        try:
+            lab = build.find()
+            command(*words)  # once more: it is up already
+            assert build.find() == lab
+            command("status")
+            during = snapshot()
+            assert during["own files"]
+            assert NAME in during["interfaces"]
+            found = stack.enter_context(spaces(lab))
+            assert len(found) == 2
+            reports = FOLDER / "reports"
+            told = run(reports)
+            assert told.root_causes == (), told.output
+            assert (newest(reports) / "evidence" / "server.start").exists(), told.output
+            assert len(living_in(found)) >= 6, "process 1, sshd and dockerd of each host"
+        finally:
+            command("down")
+        command("down")  # once more: nothing is there
+        assert living_in(found) == []
     after = snapshot()
     assert {kind: after[kind] ^ before[kind] for kind in before if after[kind] != before[kind]} == {}

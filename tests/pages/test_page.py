@@ -107,6 +107,15 @@ def test_the_mesh_shows_the_bad_device_in_both_directions(two_faults):
     assert text.count('id="pair-') == 16
 
 
+def test_the_mesh_says_which_device_was_not_pinged_and_why(make):
+    text, _ = read(make("--fault=link-down@node-b/3", "--preflight"))
+    loss = text[text.index('<svg class="heat"') :].partition("</svg>")[0]
+    assert loss.count("<rect") == 128
+    silent = re.findall(r'class="u"[^>]*><title>(\S+) → (\S+): node-b/3: not pinged: its link is down</title>', loss)
+    assert len(set(silent)) == 16
+    assert all("node-b/3" in pair for pair in silent)
+
+
 def test_what_a_green_run_shows(green):
     text, document = read(green)
     assert "<h1>READY" in text

@@ -47,6 +47,16 @@ def test_after_kill_9_the_next_run_cleans_up(tmp_path, stage):
     assert (f"cleaned up after run {dead}" in session.text) == intended, session.text
 
 
+def test_after_a_run_in_several_processes_the_journal_has_nothing_that_is_left(tmp_path):
+    """The controller reads the stages of its workers again from the evidence: that starts nothing, and says so."""
+    session = pytest_session(tmp_path, f"--inventory={MOCK}", "-n", "2")
+    assert session.verdict == "READY", session.text
+    events = [json.loads(line) for line in (session.folder / "journal.jsonl").read_text().splitlines()]
+    kinds = [e["event"] for e in events if e["event"] in ("intend", "gone")]
+    assert "intend" not in kinds[kinds.index("gone") :]
+    assert kinds.count("intend") == kinds.count("gone")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_takes_itself_down_and_reports(tmp_path, number):
     code, text = interrupt(tmp_path, "server", number)

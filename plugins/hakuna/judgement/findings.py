@@ -19,6 +19,10 @@ _BRACES = re.compile(r"\{([a-z_]+)\}")
 #: The rules that say why a node gave no answer; every check needs them without saying so.
 REACH = ("HST101", "HST102", "HST103", "HST104")
 
+#: The rules that find a node started again. Ray and the server span all nodes: from then on this explains all that
+#: fails.
+RESTART = ("RAY510", "SRV711")
+
 
 class SkipCheck(Exception):  # noqa: N818  # not an error: the check's own word that it does not apply
     """The check does not apply here."""
@@ -176,14 +180,17 @@ class _Blocker:
 
 
 def _blockers(rule: Rule, others: Mapping[str, CheckResult]) -> Iterable[_Blocker]:
-    for code in (*rule.rests_on, *rule.needs, *REACH):
+    anywhere = (*rule.rests_on, *RESTART)
+    for code in (*anywhere, *rule.needs, *REACH):
         if code == rule.code or code not in others:
             continue
         for finding in others[code].findings:
-            where = Where.cluster() if code in rule.rests_on else finding.where
+            where = Where.cluster() if code in anywhere else finding.where
             if finding.verdict is Verdict.FAIL:
                 yield _Blocker(where, (finding.cause,))
-            elif finding.verdict is Verdict.BLOCKED:
+            elif (
+                finding.verdict is Verdict.BLOCKED and code not in RESTART
+            ):  # a restart that was seen, not one that was not looked for
                 yield _Blocker(where, finding.causes)
 
 

@@ -32,7 +32,8 @@ def save(mesh: PingMesh, path: Path, devices: Sequence[Where]) -> None:
         odd = [[i, r.state.value, r.detail, asdict(r.fact) if r.fact else None] for i, r in lane.odd.items()]
         lanes.append({"from": places[source], "count": lane.count, "source": lane.source, "odd": odd, "whole": whole})
         body += array("I", map(places.__getitem__, lane.targets)).tobytes() + lane.ms.tobytes()
-    head = {"places": list(map(str, places)), "lanes": lanes, "unprobed": list(map(str, mesh.unprobed))}
+    unprobed = [[str(place), reading.detail] for place, reading in mesh.unprobed.items()]
+    head = {"places": list(map(str, places)), "lanes": lanes, "unprobed": unprobed}
     aside = path.with_suffix(".tmp")
     aside.write_bytes(json.dumps(head).encode() + b"\n" + body)
     aside.replace(path)
@@ -65,6 +66,6 @@ def load(path: Path) -> PingMesh:
             lane.odd[i] = Reading(pair, ReadingState(state), found, detail, lane.source)
         if row["whole"]:
             lane.whole = Reading(source, ReadingState.LOST, None, row["whole"], lane.source)
-    for place in head["unprobed"]:
-        mesh.leave_out(Where.parse(place), "", "")
+    for place, why in head["unprobed"]:
+        mesh.leave_out(Where.parse(place), why, "")
     return mesh

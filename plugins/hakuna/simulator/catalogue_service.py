@@ -378,5 +378,14 @@ FAULTS = (
         "teuthology #1688",
     ),
     FaultKind("lease-stays", _N, "the lease cannot be given back", "TDN905", "", "teuthology #1653"),
-    FaultKind("reboot", _N, "the node starts again in the middle of the run", "TDN906", "", "tt-metal 35914"),
+    FaultKind("reboot", _N, "the node starts again when the server has ended", "TDN906", "", "tt-metal 35914"),
+    FaultKind("reboot-while-ray-forms", _N, "the node starts again while Ray forms", "RAY510", _GATE, "tt-metal 35914"),
+    FaultKind(
+        "reboot-while-loading",
+        _N,
+        "the node starts again while the server loads",
+        "SRV711",
+        "the generation stage",
+        "tt-metal 35914",
+    ),
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hakuna.simulator.containers import host_path
+from hakuna.simulator.processes import of_node
 from hakuna.simulator.state import FIRST_PID
 from hakuna.simulator.table_faults import site_table
 
@@ -167,9 +168,23 @@ def _model_config(node: SimNode, path: str, inside: bool) -> str | None:
 
 def _boot_id(node: SimNode, path: str, inside: bool) -> str:
     del path, inside
-    # The fault reboot happens once anything was started on the cluster.
-    again = node.spec.has("reboot", node.name) and node.state.read()["next_pid"] > FIRST_PID
-    return node.spec.boot_id(f"{node.name}.again" if again else node.name) + "\n"
+    return node.spec.boot_id(f"{node.name}.again" if _has_restarted(node) else node.name) + "\n"
+
+
+def _has_restarted(node: SimNode) -> bool:
+    """The reboot faults happen while Ray forms, while the server loads, or after the server's end."""
+    data = node.state.read()
+    if data["next_pid"] == FIRST_PID:
+        return False  # nothing was started on this cluster yet
+    lines = [" ".join(p["argv"]) for name in data["processes"] for p in of_node(data, name)]
+    serving = any("api_server" in line for line in lines)
+    ray = any("raylet" in line for line in lines)
+    has = node.spec.has
+    return (
+        (has("reboot-while-ray-forms", node.name) and ray)
+        or (has("reboot-while-loading", node.name) and serving)
+        or (has("reboot", node.name) and not ray)
+    )
 
 
 #: Path -> what makes its text: (node, path, inside a container).

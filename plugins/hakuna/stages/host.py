@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hakuna.evidence import Command, NodeTrouble
@@ -57,6 +57,13 @@ class HostFacts:
     lease: Table[host.LeaseState]
     rank_table: Table[str]
     reaped: tuple[str, ...]
+
+    def restarted(self, boot_id: Table[str]) -> Iterator[tuple[Where, str, str]]:
+        """The nodes whose boot id is now another one: (node, then, now)."""
+        for node, now in boot_id:
+            before = self.boot_id.get(node)
+            if before is not None and before != now:
+                yield node, before, now
 
     @property
     def software(self) -> Mapping[str, Table[str]]:

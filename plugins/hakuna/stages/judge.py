@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hakuna.judgement.findings import REACH, Findings, SkipCheck, blocked, conclude
+from hakuna.judgement.findings import REACH, RESTART, Findings, SkipCheck, blocked, conclude
 from hakuna.judgement.rules import BOOK, Rule
 from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import Cause, CheckResult, Summary, Verdict
@@ -114,7 +114,7 @@ class Judge:
         try:
             wanted = [
                 c
-                for c in (*rule.rests_on, *rule.needs, *REACH)
+                for c in (*rule.rests_on, *rule.needs, *REACH, *RESTART)
                 if c in BOOK and c != rule.code and BOOK[c].stage.order <= rule.stage.order
             ]
             return {c: self.result(c) for c in wanted if rule.code not in (*BOOK[c].needs, *BOOK[c].rests_on)}

@@ -9,7 +9,7 @@ from itertools import count
 from hakuna.evidence import Batch, Command
 from hakuna.inventory.model import Node
 from hakuna.judgement.stage import Stage
-from hakuna.probes import containers, procs
+from hakuna.probes import containers, host, procs
 from hakuna.probes import ray as ray_probe
 from hakuna.probes.reading import Reading, Table
 from hakuna.stages.container import ContainerFacts
@@ -29,13 +29,17 @@ TABLE_VARIABLE = "ASCEND_RANK_TABLE_FILE_PATH"
 
 @dataclass(frozen=True)
 class RayFacts:
-    """``before`` are Ray processes that were there first; ``raylets`` those that run now, by node."""
+    """``before`` are Ray processes that were there first; ``raylets`` those that run now, by node.
+
+    ``boot_id`` tells a node that has started again since the host stage.
+    """
 
     before: Table[tuple[procs.Process, ...]]
     started: Table[ray_probe.Started]
     cluster: Reading[ray_probe.RayCluster]
     status: Reading[ray_probe.RayStatus]
     raylets: Table[tuple[procs.Process, ...]]
+    boot_id: Table[str]
 
 
 def environment(run: Run, node: Node, table: RankTableFacts) -> dict[str, str]:
@@ -74,7 +78,7 @@ def collect(run: Run) -> RayFacts:
         started |= {n.where: answers.reading(n.name, "ray.start", ray_probe.parse_start) for n in joins}
     up = {w.node for w, r in started.items() if r.fact is not None and r.fact.ok}
     cluster, status = _formed(run, {n.node_ip for n in inventory.nodes if n.name in up})
-    raylets = run.send("ray", run.everywhere(lambda _node: [look]))
+    raylets = run.send("ray", run.everywhere(lambda _node: [look, host.boot_id()]))
     return RayFacts(
         before=before.per_node("procs.ray", procs.parse_procs) if before else Table({}),
         started=Table(started),
@@ -83,6 +87,7 @@ def collect(run: Run) -> RayFacts:
         raylets=raylets.per_node("procs.ray", procs.parse_procs).map(
             lambda found: tuple(p for p in found if RAYLET in p.argv[0])
         ),
+        boot_id=raylets.per_node("host.boot_id", host.parse_boot_id),
     )
 
 

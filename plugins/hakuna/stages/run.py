@@ -124,6 +124,7 @@ class Run:
     _broken: dict[Stage, StageBroken] = field(default_factory=dict)
     _collectors: dict[Stage, Collector] = field(default_factory=dict)
     gate: Gate = lambda _stage: ()
+    _begins: bool = False
 
     # -- talking to the nodes ------------------------------------------------------------------------------------
 
@@ -193,8 +194,8 @@ class Run:
             time.sleep(seconds)  # polls back off, and there is no event to wait for across ssh
 
     def intend(self, *traces: Trace) -> None:
-        """Write down what the next batch may leave on the nodes."""
-        if self.live:
+        """Write down what the next batch may leave on the nodes; what another process has done is in the journal."""
+        if self._begins:
             known = set(self.journal.traces())
             self.journal.intend([t for t in traces if t not in known])
 
@@ -243,6 +244,10 @@ class Run:
         with FileLock(str(locks / f"{stage.value}.lock")):
             begun = time.time()
             first = self.live and not (locks / f"{stage.value}.done").exists()
+            if first and not stage.read_only and (locks / f"{Stage.TEARDOWN.value}.done").exists():
+                self._broken[stage] = StageBroken(f"stage {stage.title} was not begun: the run is taken down already")
+                raise self._broken[stage]
+            outer, self._begins = self._begins, first
             if first:
                 self.progress(f"{stage.title} ...")
                 self.journal.write("stage", stage=stage.value, state="begin")
@@ -253,6 +258,7 @@ class Run:
                 self._facts[stage] = self._collect(stage)
             finally:
                 self.progress, self.waiting = tell
+                self._begins = outer
             if first:
                 seconds = time.time() - begun
                 self.journal.write("stage", stage=stage.value, state="end", seconds=round(seconds, 3))

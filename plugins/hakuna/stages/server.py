@@ -11,7 +11,7 @@ from hakuna.inventory.model import Inventory
 from hakuna.judgement import versions as lmdeploy_versions
 from hakuna.judgement.log_cause import LogCause, World
 from hakuna.judgement.stage import Stage
-from hakuna.probes import containers, hccl_log, lmdeploy, lmdeploy_http, lmdeploy_log, npu_smi, procs
+from hakuna.probes import containers, hccl_log, host, lmdeploy, lmdeploy_http, lmdeploy_log, npu_smi, procs
 from hakuna.probes.reading import Reading, ReadingState, Table
 from hakuna.stages import server_logs
 from hakuna.stages.answers import Answers, lost
@@ -43,6 +43,7 @@ class ServerFacts:
     process: Reading[tuple[procs.Process, ...]]
     arguments: Reading[lmdeploy.ServerArguments]
     workers: Table[tuple[procs.Process, ...]]
+    boot_id: Table[str]
     npu: Table[npu_smi.NpuInfo]
     health: Reading[HttpAnswer]
     models: Reading[HttpAnswer]
@@ -93,6 +94,7 @@ def collect(run: Run) -> ServerFacts:
         process=process,
         arguments=_arguments(process),
         workers=answers.per_node("procs.workers", procs.parse_procs),
+        boot_id=answers.per_node("host.boot_id", host.parse_boot_id),
         npu=answers.per_node("npu.info", npu_smi.parse_info),
         health=run.hear(lmdeploy_http.health(inventory, "server.health")),
         models=run.hear(lmdeploy_http.models(inventory, "server.models")),
@@ -104,7 +106,7 @@ def collect(run: Run) -> ServerFacts:
 
 def _look(run: Run) -> dict[str, Batch]:
     inventory = run.inventory
-    everywhere = [containers.inside(inventory, procs.procs("workers", WORKER)), npu_smi.info()]
+    everywhere = [containers.inside(inventory, procs.procs("workers", WORKER)), npu_smi.info(), host.boot_id()]
     batches = {n.name: list(everywhere) for n in inventory.nodes}
     batches[inventory.head_node.name] += [
         containers.inside(inventory, procs.procs("server", "api_server")),

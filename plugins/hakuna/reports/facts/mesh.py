@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import statistics
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hakuna.probes.mesh import Lane, PingMesh
@@ -32,7 +32,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Cell:
-    """One square of the map: row and column, worst loss, median and slowest round trip of ``count`` pairs."""
+    """One square of the map: row and column, worst loss, median and slowest round trip of ``count`` pairs.
+
+    ``why`` says why nothing was sent, where nothing was.
+    """
 
     row: int
     column: int
@@ -42,6 +45,7 @@ class Cell:
     count: int
     lossy: int
     unread: int
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,11 +104,14 @@ def mesh_map(
             slowest = _pair(source, lane, max(range(lane.count), key=lane.ms.__getitem__))
     bad.sort(key=_badness)
     counts = _counts(named, step, by_node=by_node)
+    cells = [squares[r, c].cell(r, c) for r, c in squares]
+    if not by_node:
+        cells += _not_sent(mesh, index, squares)
     return MeshMap(
         labels=labels,
         by_node=by_node,
         nodes=counts,
-        cells=tuple(squares[r, c].cell(r, c) for r, c in sorted(squares)),
+        cells=tuple(sorted(cells, key=lambda cell: (cell.row, cell.column))),
         worst=tuple(bad[:LISTED]),
         worst_count=len(bad),
         pairs=total,
@@ -113,6 +120,16 @@ def mesh_map(
         median_ms=statistics.median(times) if times else None,
         slowest=slowest,
     )
+
+
+def _not_sent(mesh: PingMesh, index: Mapping[Where, int], sent: Container[tuple[int, int]]) -> Iterator[Cell]:
+    """The squares of devices that could not be pinged: without them they would look like a mesh that left them out."""
+    found: dict[tuple[int, int], str] = {}
+    for device, reading in mesh.unprobed.items():
+        for other, row in index.items():
+            if other.node != device.node:
+                found[index[device], row] = found[row, index[device]] = f"{device}: {reading.detail}"
+    return (Cell(*at, None, None, None, 0, 0, 0, why) for at, why in found.items() if at not in sent)
 
 
 def _rows(

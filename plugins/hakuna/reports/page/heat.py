@@ -134,7 +134,7 @@ def _fit(name: str, room: float, size: float) -> str:
 
 def _figures(cell: Cell, words: Words) -> str:
     if cell.loss is None:
-        return words("unread")
+        return one_line(cell.why) or words("unread")
     if cell.count == 1:
         return f"{cell.loss:.0f}%, {milliseconds(cell.ms)}"
     lost = f"{cell.lossy}/{cell.count} > 0%, max {cell.loss:.0f}%"
