@@ -30,6 +30,7 @@ docs: $(STAMP)
 	$(BIN)/python -m hakuna.inventory.schema > inventory/schema.json
 	$(BIN)/hakuna rules --markdown > docs/rules.md
 	$(BIN)/python -m hakuna.simulator.faults > docs/faults.md
+	$(BIN)/python -m hakuna.reports.versions_page > docs/versions.md
 
 $(STAMP): pyproject.toml plugins/hakuna/__init__.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Hakuna needs Python 3.10 or newer; try: make PYTHON=python3.11")'

@@ -6,6 +6,7 @@ from hakuna.judgement import versions
 from hakuna.judgement.hccl_variables import hccl_variable_problem
 from hakuna.judgement.sizes import size_in_gib
 from hakuna.judgement.versions import EagerDemand
+from hakuna.releases import Behaviour
 
 
 @rule("INV001", guide="4.1")
@@ -23,7 +24,7 @@ def test_tp_is_nodes_times_devices(inventory, findings):
         findings.fail(Where.cluster(), expected=model.world_size, observed=model.tp, line=inventory.at("server.tp"))
 
 
-@rule("INV002", guide="0, 4.1")
+@rule("INV002", guide="0, 4.1", releases=(Behaviour.EAGER,))
 def test_eager_mode_is_asked_for(inventory, findings):
     """Across nodes the guide's LMDeploy works in eager mode only, and LMDeploy itself never says so: without it the
     graph backend selects lccl, which cannot leave a machine.
@@ -37,17 +38,17 @@ def test_eager_mode_is_asked_for(inventory, findings):
     """
     model = inventory.model
     named = model.server.lmdeploy_version
-    demand = versions.eager_demand(None if named == "detect" else named, model.chip, nodes=len(model.nodes))
+    demand = versions.eager_required(None if named == "detect" else named, model.chip, nodes=len(model.nodes))
     line = inventory.at("server.eager_mode")
-    if demand is EagerDemand.REQUIRED and not model.server.eager_mode:
+    if demand.value is EagerDemand.REQUIRED and not model.server.eager_mode:
         findings.fail(Where.cluster(), expected="true", observed="false", line=line, message=demand.source)
-    elif demand is EagerDemand.FORBIDDEN and model.server.eager_mode:
+    elif demand.value is EagerDemand.FORBIDDEN and model.server.eager_mode:
         findings.fail(Where.cluster(), expected="false", observed="true", line=line, message=demand.source)
 
 
-@rule("INV003", guide="3")
+@rule("INV003", guide="3", releases=(Behaviour.TABLE,))
 def test_rank_table_mode_fits_the_lmdeploy_version(inventory, findings):
-    """LMDeploy needs the rank table across nodes up to 0.14.0 and ignores it from 0.15.0 on.
+    """LMDeploy needs the rank table across nodes from 0.8.0 to 0.14.0 and ignores it from 0.15.0 on.
 
     Judged on rank_table.mode against server.lmdeploy_version, when that is a version and not "detect".
 
@@ -68,7 +69,7 @@ def test_rank_table_mode_fits_the_lmdeploy_version(inventory, findings):
         findings.warn(Where.cluster(), expected="auto", observed=mode, line=line, message=demand.source)
 
 
-@rule("INV004", guide="3")
+@rule("INV004", guide="3", releases=(Behaviour.FORMAT,))
 def test_rank_table_version_fits_the_chip(inventory, findings):
     """HCCL refuses a rank table in the format of another chip generation (EI0014).
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stage 3, the containers: the guide's ``docker run``, read back from both sides (guide, section 1)."""
 
-from hakuna import rule
+from hakuna import Where, rule
+from hakuna.judgement import versions
 from hakuna.judgement.sizes import size_in_bytes
 from hakuna.probes.containers import asked_mounts
+from hakuna.releases import Behaviour
 from hakuna.stages.container import INSIDE_TOOLS
 
 
@@ -219,3 +221,21 @@ def test_the_containers_run_the_same_image(containers, findings):
     images = containers.info.map(lambda i: i.image_id)
     for node, observed in images.minority():
         findings.fail(node, expected=images.majority, observed=observed)
+
+
+@rule("CTR313", guide="4", needs=("CTR301", "CTR308"), rests_on=("CTR310",), releases=(Behaviour.SPANS,))
+def test_this_lmdeploy_can_span_the_nodes(containers, inventory, findings):
+    """LMDeploy up to 0.7.3 does not use Ray on Ascend: all its workers are processes of one machine, and it asks for
+    devices there that do not exist.
+
+    Judged on the installed lmdeploy, by the table of releases, where the inventory has several nodes.
+
+    Fix: use an image with LMDeploy {expected}
+    Source: lmdeploy #3260; backends/base.py support_ray() of 0.7.3
+    """
+    if len(inventory.model.nodes) == 1:
+        findings.skip("one node is what every release serves on")
+    for version in sorted({v for _node, v in containers.lmdeploy_version if v}):
+        able = versions.can_span_nodes(version)
+        if not able.value:
+            findings.fail(Where.cluster(), expected="0.8.0 or newer", observed=version, message=able.source)

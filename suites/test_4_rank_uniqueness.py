@@ -4,6 +4,7 @@
 from hakuna import Where, rule
 from hakuna.judgement.rank_table_fault import place_of
 from hakuna.judgement.rank_table_rules import both_profiles
+from hakuna.releases import Behaviour
 from hakuna.stages.rank_table import context_of, live_addresses, needs_table
 
 
@@ -25,7 +26,15 @@ def report(rank_table, findings, inventory, *codes):
         )
 
 
-@rule("RNK400", guide="3", needs=("CTR301", "NET201", "NET202", "NET203"))
+@rule(
+    "RNK400",
+    guide="3",
+    needs=("CTR301", "NET201", "NET202", "NET203"),
+    releases=(
+        Behaviour.TABLE,
+        Behaviour.FORMAT,
+    ),
+)
 def test_the_table_can_be_made(rank_table, inventory, findings):
     """The table is made from what is live: an address of every device and, for A3, its SDID and super pod. What cannot
     be listed cannot be reached.
@@ -47,7 +56,16 @@ def test_the_table_can_be_made(rank_table, inventory, findings):
     findings.saw("the live addresses")
 
 
-@rule("NET230", guide="3", needs=("NET201", "NET202"))
+@rule(
+    "NET230",
+    guide="3",
+    needs=("NET201", "NET202"),
+    releases=(
+        Behaviour.TABLE,
+        Behaviour.DEVICE,
+        Behaviour.RANKS,
+    ),
+)
 def test_a_rank_table_that_is_there_already_is_sound(hosts, network, inventory, findings):
     """A table from another day, or pasted from the guide, is found by LMDeploy and HCCL only after minutes. The guide's
     own example dies: its server_id is no node IP, and it lists 4 devices where tp=16 needs 16.
@@ -80,7 +98,7 @@ def test_a_rank_table_that_is_there_already_is_sound(hosts, network, inventory, 
             )
 
 
-@rule("RNK401", guide="3", needs=("CTR301",), rests_on=("RNK400",))
+@rule("RNK401", guide="3", needs=("CTR301",), rests_on=("RNK400",), releases=(Behaviour.TABLE,))
 def test_the_table_is_on_every_node(rank_table, inventory, findings):
     """The guide: the same path on all nodes, readable for the processes that read it.
 
@@ -97,7 +115,7 @@ def test_the_table_is_on_every_node(rank_table, inventory, findings):
             findings.fail(node, expected=path, observed="no such file", path=path)
 
 
-@rule("RNK402", guide="3", needs=("RNK401",), rests_on=("NET230",))
+@rule("RNK402", guide="3", needs=("RNK401",), rests_on=("NET230",), releases=(Behaviour.TABLE,))
 def test_every_rank_is_unique(rank_table, inventory, findings):
     """Two devices with one rank_id: HCCL refuses the table, older LMDeploy puts two workers on one device.
 
@@ -109,7 +127,16 @@ def test_every_rank_is_unique(rank_table, inventory, findings):
     report(rank_table, findings, inventory, "RANK_DUPLICATE", "RANK_NOT_INT")
 
 
-@rule("RNK403", guide="3", needs=("RNK401", "RNK402"), rests_on=("NET230",))
+@rule(
+    "RNK403",
+    guide="3",
+    needs=("RNK401", "RNK402"),
+    rests_on=("NET230",),
+    releases=(
+        Behaviour.TABLE,
+        Behaviour.RANKS,
+    ),
+)
 def test_ranks_have_no_gap(rank_table, inventory, findings):
     """Ranks must be 0 to N-1 without a gap: a missing rank is waited for.
 
@@ -121,7 +148,7 @@ def test_ranks_have_no_gap(rank_table, inventory, findings):
     report(rank_table, findings, inventory, "RANK_GAP", "RANK_INTERLEAVED")
 
 
-@rule("RNK404", guide="3", needs=("RNK401",), rests_on=("NET230",))
+@rule("RNK404", guide="3", needs=("RNK401",), rests_on=("NET230",), releases=(Behaviour.TABLE,))
 def test_the_server_count_is_right(rank_table, inventory, findings):
     """HCCL compares server_count with the list (EI0014), and every server needs a device list.
 
@@ -133,7 +160,7 @@ def test_the_server_count_is_right(rank_table, inventory, findings):
     report(rank_table, findings, inventory, "SERVER_COUNT", "DEVICE_LIST", "SERVER_ID_EMPTY", "SERVER_ID_DUPLICATE")
 
 
-@rule("RNK405", guide="3", needs=("RNK401",), rests_on=("NET230",))
+@rule("RNK405", guide="3", needs=("RNK401",), rests_on=("NET230",), releases=(Behaviour.TABLE,))
 def test_every_server_is_called_by_its_node_ip(rank_table, inventory, findings):
     """LMDeploy up to 0.14.0 demands that server_id is the node's IP as Ray knows it, the head's first; the guide's own
     example ("node_0") dies with "Master address does not match rank table".
@@ -146,7 +173,13 @@ def test_every_server_is_called_by_its_node_ip(rank_table, inventory, findings):
     report(rank_table, findings, inventory, "SERVER_ID_NOT_NODE_IP", "HEAD_NOT_FIRST")
 
 
-@rule("RNK406", guide="3, 5.1", needs=("RNK401", "RNK405", "NET201", "NET202"), rests_on=("NET230",))
+@rule(
+    "RNK406",
+    guide="3, 5.1",
+    needs=("RNK401", "RNK405", "NET201", "NET202"),
+    rests_on=("NET230",),
+    releases=(Behaviour.TABLE,),
+)
 def test_device_addresses_are_the_live_ones(rank_table, inventory, findings):
     """A stale device_ip in the table is EI0014, or a connection to somebody else's device.
 
@@ -167,7 +200,7 @@ def test_device_addresses_are_the_live_ones(rank_table, inventory, findings):
     )
 
 
-@rule("RNK407", guide="3", needs=("RNK401",), rests_on=("NET230",))
+@rule("RNK407", guide="3", needs=("RNK401",), rests_on=("NET230",), releases=(Behaviour.TABLE,))
 def test_the_table_is_the_same_everywhere(rank_table, findings):
     """Every rank must load an identical table.
 
@@ -185,7 +218,16 @@ def test_the_table_is_the_same_everywhere(rank_table, findings):
             findings.fail(node, expected=", ".join(sorted(good)) or "the written table", observed=observed)
 
 
-@rule("RNK408", guide="3", needs=("RNK401",), rests_on=("NET230",))
+@rule(
+    "RNK408",
+    guide="3",
+    needs=("RNK401",),
+    rests_on=("NET230",),
+    releases=(
+        Behaviour.TABLE,
+        Behaviour.FORMAT,
+    ),
+)
 def test_the_format_is_hccls(rank_table, inventory, findings):
     """Strict JSON, every value a string, status completed, the version of this chip, ports and ids in range.
 
@@ -212,7 +254,16 @@ def test_the_format_is_hccls(rank_table, inventory, findings):
     )
 
 
-@rule("RNK409", guide="3, 4.1", needs=("RNK401", "RNK402", "RNK403", "RNK404"), rests_on=("NET230",))
+@rule(
+    "RNK409",
+    guide="3, 4.1",
+    needs=("RNK401", "RNK402", "RNK403", "RNK404"),
+    rests_on=("NET230",),
+    releases=(
+        Behaviour.TABLE,
+        Behaviour.DEVICE,
+    ),
+)
 def test_the_table_holds_the_whole_world(rank_table, inventory, findings):
     """With tp=16 the table must list exactly 16 devices, in the order that this LMDeploy maps them.
 

@@ -3,6 +3,7 @@
 
 from hakuna import Where, rule
 from hakuna.probes.procs import is_listed
+from hakuna.releases import Behaviour
 from hakuna.stages.ray import NOSET, TABLE_VARIABLE
 
 
@@ -104,7 +105,15 @@ def test_every_npu_is_a_resource(ray_cluster, inventory, findings):
                 findings.fail(node, expected=wanted, observed=f"{offered:g}", fix=fix)
 
 
-@rule("RAY505", guide="2.1", needs=("RAY501", "RAY503"))
+@rule(
+    "RAY505",
+    guide="2.1",
+    needs=("RAY501", "RAY503"),
+    releases=(
+        Behaviour.NOSET,
+        Behaviour.FORWARDED,
+    ),
+)
 def test_the_guides_variables_are_in_every_raylet(ray_cluster, inventory, findings):
     """Workers inherit the raylet's environment: what is exported after ray start has no effect. Without
     RAY_EXPERIMENTAL_NOSET_ASCEND_RT_VISIBLE_DEVICES Ray renumbers the devices and all but the first are invalid.
@@ -133,7 +142,7 @@ def test_the_guides_variables_are_in_every_raylet(ray_cluster, inventory, findin
                     )
 
 
-@rule("RAY506", guide="3", needs=("RAY501", "RAY503"))
+@rule("RAY506", guide="3", needs=("RAY501", "RAY503"), releases=(Behaviour.TABLE,))
 def test_the_rank_tables_path_is_in_every_raylet(ray_cluster, rank_table, inventory, findings):
     """The guide: ASCEND_RANK_TABLE_FILE_PATH must be set before ray start, on all nodes.
 

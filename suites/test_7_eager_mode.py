@@ -3,9 +3,10 @@
 
 from hakuna import rule
 from hakuna.judgement.versions import EagerDemand
+from hakuna.releases import Behaviour
 
 
-@rule("SRV703", guide="0, 4.1, 4.2", rests_on=("SRV701",))
+@rule("SRV703", guide="0, 4.1, 4.2", rests_on=("SRV701",), releases=(Behaviour.EAGER,))
 def test_the_running_server_is_in_eager_mode(api_server, inventory, findings):
     """Across nodes the guide's releases work in eager mode only: without it the graph backend picks lccl, which cannot
     leave a machine ("rankSize [16] is invalid"), or hangs. LMDeploy itself never checks.
@@ -18,11 +19,11 @@ def test_the_running_server_is_in_eager_mode(api_server, inventory, findings):
     running = api_server.arguments.value
     demand = api_server.eager_demand
     head = inventory.model.head_node
-    findings.note(f"eager mode is {demand.value} here: {demand.source}")
+    findings.note(f"eager mode is {demand.value.value} here: {demand.source}")
     command = " ".join(api_server.command)
-    if demand is EagerDemand.REQUIRED and not running.eager_mode:
+    if demand.value is EagerDemand.REQUIRED and not running.eager_mode:
         findings.fail(head, expected="--eager-mode", observed="graph mode", command=command, message=demand.source)
-    elif demand is EagerDemand.FORBIDDEN and running.eager_mode:
+    elif demand.value is EagerDemand.FORBIDDEN and running.eager_mode:
         findings.fail(head, expected="graph mode", observed="--eager-mode", command=command, message=demand.source)
-    elif demand is EagerDemand.ADVISED and not running.eager_mode:
+    elif demand.value is EagerDemand.ADVISED and not running.eager_mode:
         findings.warn(head, expected="--eager-mode", observed="graph mode", command=command, message=demand.source)

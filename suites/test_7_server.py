@@ -5,12 +5,13 @@ import json
 
 from hakuna import Where, rule
 from hakuna.judgement import versions
+from hakuna.releases import Behaviour
 from hakuna.stages.ray import TABLE_VARIABLE
 
 OK = 200
 
 
-@rule("SRV701", guide="4.1", rests_on=("INV005", "SRV710"))
+@rule("SRV701", guide="4.1", rests_on=("INV005", "SRV710"), releases=(Behaviour.DEATH,))
 def test_the_server_becomes_ready(api_server, inventory, findings):
     """A server that dies while loading, or never answers, keeps its real reason in its log, above the
     generic last line.
@@ -38,6 +39,8 @@ def test_the_server_becomes_ready(api_server, inventory, findings):
         limit = inventory.model.thresholds.time_to_ready if api_server.launched else 0
         last = log.milestones[-1] if log and log.milestones else cause
         observed = f"no answer within {limit:g} s; last: {last}" if api_server.launched else "nothing answers"
+        if log and log.cause and not versions.ruling(Behaviour.DEATH, api_server.version).value:
+            observed += f"; its log tells {log.cause}, and this release may wait for a dead engine for ever"
         findings.fail(head, expected="an answering server", observed=observed, log=path)
 
 
@@ -66,7 +69,16 @@ def test_the_arguments_are_the_ones_asked_for(api_server, inventory, findings):
             findings.fail(head, expected=f"{name} {expected}", observed=observed, command=command)
 
 
-@rule("SRV704", guide="4.1", rests_on=("SRV701",), needs=("RAY503", "RAY507"))
+@rule(
+    "SRV704",
+    guide="4.1",
+    rests_on=("SRV701",),
+    needs=("RAY503", "RAY507"),
+    releases=(
+        Behaviour.DEVICE,
+        Behaviour.NOSET,
+    ),
+)
 def test_every_device_has_one_worker(api_server, inventory, findings):
     """tp=16 means 16 workers, 8 on each node: two on one device, or all on the head, end out of memory.
 
@@ -91,7 +103,7 @@ def test_every_device_has_one_worker(api_server, inventory, findings):
                 findings.fail(Where(node.node, npu), expected="one worker", observed=used.count(npu), variable="ranks")
 
 
-@rule("SRV705", guide="3, 4.1", rests_on=("SRV701",))
+@rule("SRV705", guide="3, 4.1", rests_on=("SRV701",), releases=(Behaviour.TABLE,))
 def test_the_server_knows_the_rank_table(api_server, rank_table, inventory, findings):
     """Up to 0.14.0 it is the serving process that reads ASCEND_RANK_TABLE_FILE_PATH; without it two nodes are taken for
     one.
@@ -111,7 +123,7 @@ def test_the_server_knows_the_rank_table(api_server, rank_table, inventory, find
             findings.fail(head, expected=path, observed=observed or "not set")
 
 
-@rule("SRV706", guide="2.1", rests_on=("SRV701",))
+@rule("SRV706", guide="2.1", rests_on=("SRV701",), releases=(Behaviour.IF_IP,))
 def test_hccl_if_ip_does_not_leak_to_the_workers(api_server, inventory, findings):
     """From 0.15.0 LMDeploy forwards the serving shell's HCCL_IF_IP to all workers: those of other nodes then bind an
     address that they do not have.
@@ -121,11 +133,9 @@ def test_hccl_if_ip_does_not_leak_to_the_workers(api_server, inventory, findings
     Fix: unset HCCL_IF_IP before lmdeploy serve (it belongs before ray start only); use HCCL_SOCKET_IFNAME
     Source: lmdeploy/pytorch/envs.py from 0.15.0; reproduced with LMDeploy 0.18.0 and Ray 2.60
     """
-    leak = versions.hccl_if_ip_leaks(api_server.version)
+    leak = versions.hccl_if_ip_leaks(api_server.version, spans_nodes=len(inventory.model.nodes) > 1)
     if not leak.value:
-        findings.skip(f"this LMDeploy does not forward it ({leak.source})")
-    if len(inventory.model.nodes) == 1:
-        findings.skip("one node has nobody to leak to")
+        findings.skip(f"it does not leak here: {leak.source}")
     for process in api_server.process.value:
         if "HCCL_IF_IP" in process.env:
             observed = process.env["HCCL_IF_IP"]
@@ -151,7 +161,7 @@ def test_the_model_is_listed(api_server, inventory, findings):
         findings.fail(head, expected=inventory.model.model_name, observed=ids)
 
 
-@rule("SRV708", guide="4.1", rests_on=("SRV701",))
+@rule("SRV708", guide="4.1", rests_on=("SRV701",), releases=(Behaviour.HEALTH,))
 def test_the_server_says_it_is_healthy(api_server, inventory, findings):
     """From 0.14.0 /health speaks of the engine; before, 200 only means that the HTTP loop lives.
 

@@ -5,6 +5,7 @@ from hakuna import Where, rule
 from hakuna.judgement import versions
 from hakuna.judgement.garbage import why_garbage
 from hakuna.probes import lmdeploy_http as http
+from hakuna.releases import Behaviour
 
 OK = 200
 
@@ -129,7 +130,7 @@ def test_greedy_answers_are_the_same_each_time(generation, inventory, findings):
             findings.fail(head, expected=a.text, observed=b.text)
 
 
-@rule("GEN807", guide="4.1", rests_on=("GEN801",), gates=False)
+@rule("GEN807", guide="4.1", rests_on=("GEN801",), gates=False, releases=(Behaviour.REFUSAL,))
 def test_bad_input_gets_an_error(generation, inventory, findings):
     """A server that answers 200, or dies, on bad input is not ready for users.
 
@@ -153,7 +154,7 @@ def test_bad_input_gets_an_error(generation, inventory, findings):
         findings.fail(head, expected="healthy after bad input", observed=observed)
 
 
-@rule("GEN808", rests_on=("GEN801",))
+@rule("GEN808", rests_on=("GEN801",), releases=(Behaviour.KEY,))
 def test_the_api_key_is_demanded(generation, inventory, findings):
     """A key that is configured but not asked for protects nothing.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hakuna.reports.rules_page import markdown
+from hakuna.reports.versions_page import page
 from hakuna.suites import load_rules
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +20,10 @@ SITES_OWN = {"NET950"}
 
 def test_the_rules_page_is_fresh():
     assert (ROOT / "docs" / "rules.md").read_text(encoding="utf-8") == markdown(load_rules()), "run: make docs"
+
+
+def test_the_versions_page_is_fresh():
+    assert (ROOT / "docs" / "versions.md").read_text(encoding="utf-8") == page(load_rules()), "run: make docs"
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda p: p.name)

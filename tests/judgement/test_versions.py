@@ -7,18 +7,20 @@ import pytest
 
 from hakuna.inventory.model import Chip
 from hakuna.judgement import versions
-from hakuna.judgement.versions import DeviceChoice, EagerDemand
+from hakuna.judgement.versions import Behaviour, DeviceChoice, EagerDemand
 
 BOUNDARIES = [
+    (versions.can_span_nodes, "0.7.3", False, "0.8.0", True, True),
+    (lambda v: versions.needs_rank_table(v, spans_nodes=True), "0.7.3", False, "0.8.0", True, True),
     (lambda v: versions.needs_rank_table(v, spans_nodes=True), "0.14.0", True, "0.15.0", False, True),
+    (versions.reads_rank_table, "0.7.3", False, "0.8.0", True, True),
     (versions.hccl_if_ip_leaks, "0.14.0", False, "0.15.0", True, True),
-    (versions.env_inherited_from_raylet, "0.14.0", True, "0.15.0", False, True),
     (versions.health_is_json, "0.13.0", False, "0.14.0", True, False),
-    (versions.engine_death_detected, "0.13.0", False, "0.14.0", True, False),
     (versions.validation_error_status, "0.15.0", 422, "0.16.0", 400, 422),
-    (versions.auth_everywhere, "0.12.1", False, "0.12.2", True, False),
-    (versions.rank_contiguity_checked, "0.11.1", False, "0.12.0", True, True),
-    (versions.rank_contiguity_checked, "0.14.0", True, "0.15.0", False, True),
+    (lambda v: versions.ruling(Behaviour.KEY, v), "0.12.1", False, "0.12.2", True, False),
+    (lambda v: versions.ruling(Behaviour.DEATH, v), "0.13.0", False, "0.14.0", True, False),
+    (lambda v: versions.ruling(Behaviour.RANKS, v), "0.11.1", False, "0.12.0", True, True),
+    (lambda v: versions.ruling(Behaviour.RANKS, v), "0.14.0", True, "0.15.0", False, True),
     (versions.device_chosen_by, "0.11.1", DeviceChoice.LIST_POSITION, "0.12.0", DeviceChoice.DEVICE_ID, ...),
     (versions.device_chosen_by, "0.14.0", DeviceChoice.DEVICE_ID, "0.15.0", DeviceChoice.WORKER_INDEX, ...),
 ]
@@ -55,7 +57,7 @@ def test_versions_are_ordered_as_numbers_not_as_text(text, needed):
     assert versions.needs_rank_table(text, spans_nodes=True).value is needed
 
 
-@pytest.mark.parametrize("version", [None, "0.11.1", "0.18.0"])
+@pytest.mark.parametrize("version", [None, "0.7.3", "0.11.1", "0.18.0"])
 def test_one_node_needs_no_table(version):
     assert versions.needs_rank_table(version, spans_nodes=False).value is False
 
@@ -74,10 +76,9 @@ def test_one_node_needs_no_table(version):
     ],
 )
 def test_eager_mode_by_release_chip_and_nodes(version, chip, nodes, demand):
-    assert versions.eager_demand(version, chip, nodes=nodes) is demand
     ruling = versions.eager_required(version, chip, nodes=nodes)
     assert ruling.value is demand
-    assert demand.source in ruling.source
+    assert ruling.certain is (version is not None or demand in (EagerDemand.FREE, EagerDemand.FORBIDDEN))
 
 
 def test_a_demand_on_an_unknown_release_says_so():

@@ -23,6 +23,7 @@ from hakuna.judgement import (
     versions,
 )
 from hakuna.probes.reading import Table
+from hakuna.releases import Row
 from hakuna.where import Where
 
 #: Judges one by one; :func:`of_modules` gives those of whole modules.
@@ -35,7 +36,9 @@ SINGLE: tuple[Any, ...] = (
     mesh_matrix.LossMatrix.add,
     sizes.size_in_gib,
     verdict.worst,
-    versions.eager_demand,
+    versions.ruling,
+    Row.fits,
+    Row.holds,
     Where.covers,
     Table.minority,
     Table.duplicates,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What LMDeploy up to 0.14.0 demands of a rank table (``ray_executor.py`` of v0.11.1, v0.12.0 and v0.14.0).
+"""What LMDeploy 0.8.0 to 0.14.0 demands of a rank table (``ray_executor.py`` of v0.11.1, v0.12.0 and v0.14.0).
 
-It reads ``server_id``, ``device_id`` and ``rank_id`` only. From 0.15.0 on it reads no table at all.
+It reads ``server_id``, ``device_id`` and ``rank_id`` only. Other releases read no table at all (hakuna.releases).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hakuna.judgement.rank_table_shared import (
     server_id_faults,
 )
 from hakuna.judgement.rank_table_view import Server, View
-from hakuna.judgement.versions import DeviceChoice, device_chosen_by
+from hakuna.judgement.versions import DeviceChoice, device_chosen_by, reads_rank_table
 from hakuna.probes.texts import ip_of
 
 ASSERTION = 'LMDeploy would stop with "Master address does not match rank table"'
@@ -27,7 +27,7 @@ MISMATCH = 'LMDeploy would stop with "The IP addresses in the ips list do not ma
 
 def reads_table(version: str | None) -> bool:
     """Whether this release reads a table (a version that is not known may)."""
-    return device_chosen_by(version).value is not DeviceChoice.WORKER_INDEX
+    return reads_rank_table(version).value
 
 
 def faults(view: View, context: TableContext) -> Iterator[TableFault]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hakuna.judgement.stage import Stage
+from hakuna.releases import Behaviour, Row, rows_of
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -21,6 +22,7 @@ class Rule:
 
     ``rests_on`` are those whose failure anywhere explains one here (without a server no node has workers).
     ``marks`` are pytest markers (``hardware``, ``slow``, ``disruptive``).
+    ``releases`` are the behaviours of LMDeploy's releases that it goes by (:mod:`hakuna.releases`).
     ``gates`` says whether a FAIL keeps later stages from being brought up.
     """
 
@@ -37,6 +39,12 @@ class Rule:
     function: Callable[..., None]
     rests_on: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    releases: tuple[Behaviour, ...] = ()
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows of the table of releases that it goes by."""
+        return tuple(row for behaviour in self.releases for row in rows_of(behaviour))
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -99,6 +107,7 @@ def rule(
     gates: bool = True,
     source: str = "",
     marks: tuple[str, ...] = (),
+    releases: tuple[Behaviour, ...] = (),
 ) -> Callable[[F], F]:
     """Make a test function a check that reports under ``code``.
 
@@ -127,6 +136,7 @@ def rule(
                 gates=gates,
                 function=function,
                 marks=marks,
+                releases=releases,
             )
         )
         function.__hakuna_rule__ = code  # type: ignore[attr-defined]  # the mark that the plugin looks for

@@ -29,6 +29,8 @@ def explain(rule: Rule) -> str:
         page += [f"Guide: section {rule.guide}"]
     if rule.source:
         page += _folded(f"Source: {rule.source}")
+    for row in rule.rows:
+        page += _folded(f"Rests on table row {row.key} ({row.scope}): {row.says}")
     proof = proven_by(rule)
     if proof:
         page += _folded(f"Proven by the simulated faults: {', '.join(proof)}")
@@ -81,6 +83,8 @@ def _section(rule: Rule) -> list[str]:
         section += [f"- Guide: section {rule.guide}"]
     if rule.source:
         section += [f"- Source: {_prose(rule.source)}"]
+    if rule.rows:
+        section += [f"- Rests on table rows: {', '.join(f'[{r.key}](versions.md#{r.key})' for r in rule.rows)}"]
     proof = proven_by(rule)
     if proof:
         section += [f"- Proven by: {', '.join(f'`{name}`' for name in proof)} ([faults](faults.md))"]

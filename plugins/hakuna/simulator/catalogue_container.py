@@ -85,6 +85,15 @@ FAULTS = (
         shows=Shows.NODES,
     ),
     FaultKind(
+        "lmdeploy-too-old",
+        Scope.CLUSTER,
+        "the image brings LMDeploy 0.7.3, which knows no Ray on Ascend",
+        "CTR313",
+        _GATE,
+        "lmdeploy #3260",
+        shows=Shows.CLUSTER,
+    ),
+    FaultKind(
         "old-image-runs",
         _N,
         "the tag is right, and the container runs the image from before",

@@ -13,7 +13,7 @@ from hakuna.simulator import lmdeploy_launch as launcher
 from hakuna.simulator import processes
 from hakuna.simulator.lmdeploy_options import DEFAULT_PORT, USAGE, UsageError, parse, without_secrets
 from hakuna.simulator.lmdeploy_server_wire import Release
-from hakuna.simulator.lmdeploy_story import READS_TABLE_BEFORE, TABLE, Plan, places, tell
+from hakuna.simulator.lmdeploy_story import TABLE, Plan, places, tell
 from hakuna.simulator.log_stories import server_words
 from hakuna.simulator.node import LINK
 from hakuna.simulator.ray_cluster import Member, RayCluster, cluster_at, local
@@ -26,7 +26,6 @@ WORKER = "ray::RayWorkerWrapper"
 HCCL_NOISE = "EI0006: [PID: 20977] 2025-11-28-08:31:35.604.262 Getting socket times out. Reason: Remote is not ready."
 INTERPRETER = ("/usr/local/python3.11.10/bin/python3.11", "/usr/local/python3.11.10/bin/lmdeploy")
 POLL = 0.1  # seconds between two looks at a server that somebody waits for
-#: What LMDeploy hands on from its own environment to its workers, from 0.15.0.
 #: Faults of the server that answers; it gets them by name.
 SERVER_FAULTS = (
     "garbage-generation",
@@ -54,7 +53,6 @@ SERVER_FAULTS = (
     "usage-wrong",
     "chat-template-lost",
 )
-FORWARDED = ("HCCL_BUFFSIZE", "HCCL_CONNECT_TIMEOUT", "HCCL_OP_EXPANSION_MODE", "HCCL_IF_IP")
 
 
 @tool("lmdeploy")
@@ -274,7 +272,6 @@ def _server_options(call: Call, plan: Plan, options: argparse.Namespace) -> list
 def _start_workers(data: Data, plan: Plan, server: int, call: Call) -> None:
     """One worker per rank under its node's raylet; they end with the server and with the raylet."""
     head = processes.find(data, plan.driver, server)
-    forwarded = {k: plan.env[k] for k in FORWARDED if k in plan.env} if plan.version >= READS_TABLE_BEFORE else {}
     spec = call.node.spec
     lost = {n.name for n in call.node.inventory.nodes if spec.has("worker-lost", n.name)}
     for place in places(plan):
@@ -288,7 +285,7 @@ def _start_workers(data: Data, plan: Plan, server: int, call: Call) -> None:
             data,
             member.node,
             (WORKER,),
-            {**member.env, **forwarded},
+            plan.worker_env(member),
             container=member.container,
             kind="worker",
             ppid=member.pid or 1,

@@ -28,7 +28,8 @@ if TYPE_CHECKING or __package__:
     from hakuna.simulator import lmdeploy_server_answers as answers
     from hakuna.simulator import lmdeploy_server_wire as wire
 else:  # started by path: the siblings are found beside it, after the standard library
-    sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  # pathlib costs start-up time
+    HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  # pathlib costs start-up time
+    sys.path += [HERE, os.path.dirname(HERE)]  # noqa: PTH120  # likewise; the table of releases is in the latter
     import lmdeploy_server_answers as answers
     import lmdeploy_server_wire as wire
 

@@ -7,11 +7,18 @@ Read in LMDeploy's sources 0.11 to 0.18. Standard library only: the simulated se
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hakuna import releases
+else:
+    try:
+        from hakuna import releases
+    except ImportError:  # started by path: the server has put the package's folder behind the standard library
+        import releases
 
 Json = dict[str, Any]
 
@@ -47,25 +54,25 @@ class Release:
 
     @property
     def number(self) -> tuple[int, int, int]:
-        found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", self.text)
-        if not found:
-            raise ValueError(f"not a version: {self.text!r}")
-        return int(found[1]), int(found[2]), int(found[3] or 0)
+        return releases.number(self.text)
+
+    def _does(self, behaviour: releases.Behaviour) -> Any:
+        return releases.row_of(behaviour, self.number, releases.number).value
 
     @property
     def json_health(self) -> bool:
         """/health tells its state in JSON; before, it is an empty 200 whatever the engine does."""
-        return self.number >= (0, 14, 0)
+        return bool(self._does(releases.Behaviour.HEALTH))
 
     @property
     def key_middleware(self) -> bool:
         """All routes but a few need the API key; before, only those that were told to."""
-        return self.number >= (0, 12, 2)
+        return bool(self._does(releases.Behaviour.KEY))
 
     @property
     def openai_errors(self) -> bool:
         """A body that does not fit gives 400 and an OpenAI-like object; before, FastAPI's 422."""
-        return self.number >= (0, 16, 0)
+        return bool(self._does(releases.Behaviour.REFUSAL) == 400)  # noqa: PLR2004  # HTTP Bad Request
 
     @property
     def string_messages(self) -> bool:

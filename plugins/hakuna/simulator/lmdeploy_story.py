@@ -11,14 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hakuna.releases import Behaviour, DeviceChoice, TableUse, Topology, number, row_of
 from hakuna.simulator.lmdeploy_launch import Story
 from hakuna.simulator.ray import NOSET
 from hakuna.simulator.ray_cluster import Member, RayCluster
 
 TABLE = "ASCEND_RANK_TABLE_FILE_PATH"
-READS_TABLE_BEFORE = (0, 15, 0)
-NAMES_DEVICES_SINCE = (0, 12, 0)
-SEES_DEATH_SINCE = (0, 14, 0)
 _LEVELS = {"DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
 
 
@@ -45,6 +43,18 @@ class Plan:
     death: str = ""  # what the engine repeats of a worker that failed
     noise: str = ""
     lines: list[tuple[float, str]] = field(default_factory=list)
+
+    def does(self, behaviour: Behaviour) -> Any:
+        """What the table of releases says of this one, across nodes."""
+        return row_of(behaviour, self.version, number, topology=Topology.SEVERAL).value
+
+    def worker_env(self, member: Member) -> dict[str, str]:
+        """What a worker has: its raylet's environment, and what the driver hands on of its own."""
+        return {**member.env, **{k: self.env[k] for k in self.does(Behaviour.FORWARDED) if k in self.env}}
+
+    @property
+    def reads_table(self) -> bool:
+        return self.does(Behaviour.TABLE) is not TableUse.UNREAD
 
     def say(self, level: str, place: str, message: str, delay: float = 0.0) -> None:
         """One line of LMDeploy's logger; what is below the log level is not written."""
@@ -89,7 +99,7 @@ def tell(plan: Plan) -> Story:
         return _tell(plan)
     except _DeathError as death:
         plan.raw(_engine_death(str(death)))
-        if plan.version < SEES_DEATH_SINCE:
+        if not plan.does(Behaviour.DEATH):
             return Story(tuple(plan.lines), "hang")  # the parent waits for its dead child for ever
         plan.raw(
             "Traceback (most recent call last):\n"
@@ -191,7 +201,7 @@ def _wait_for_npus(plan: Plan) -> Story:
 
 def _rank_table(plan: Plan, workers: Sequence[Place]) -> None:
     path = plan.env.get(TABLE)
-    if not path or plan.version >= READS_TABLE_BEFORE:
+    if not path or not plan.reads_table:
         return
     if plan.table is None:
         raise _DeathError(f"FileNotFoundError: [Errno 2] No such file or directory: '{path}'")
@@ -210,7 +220,7 @@ def _rank_table(plan: Plan, workers: Sequence[Place]) -> None:
         _table_failed(plan, table)
         raise _DeathError("AssertionError: Master address does not match rank table")
     ips = [server for server, _, _ in devices]
-    if plan.version >= NAMES_DEVICES_SINCE:
+    if plan.does(Behaviour.RANKS):
         ips = _ranked(plan, table, devices)[: plan.tp]
     if len(ips) != len(workers):
         raise _DeathError(
@@ -260,8 +270,8 @@ def _devices(plan: Plan, workers: Sequence[Place]) -> None:
             raise _invalid(worker, worker.index)
         if (
             several
-            and plan.version < READS_TABLE_BEFORE
-            and not plan.env.get(TABLE)
+            and plan.does(Behaviour.DEVICE) is not DeviceChoice.WORKER_INDEX
+            and not (plan.reads_table and plan.env.get(TABLE))
             and worker.rank >= worker.member.npus
         ):
             # Without a table old releases take all ranks for ranks of one node.

@@ -56,6 +56,8 @@ class Versions(Tool):
         spec, name = call.node.spec, call.node.name
         if spec.has("ray-differs", name):
             packages["ray"] = "2.9.3"
+        if spec.has("lmdeploy-too-old"):
+            packages["lmdeploy"] = "0.7.3"
         if spec.has("lmdeploy-not-there"):
             return _json({"python": PYTHON, "packages": {**packages, "lmdeploy": None}})
         return _json({"python": "3.10.14" if spec.has("python-differs", name) else PYTHON, "packages": packages})

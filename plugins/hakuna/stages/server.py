@@ -32,7 +32,7 @@ class ServerFacts:
 
     version: str | None
     command: tuple[str, ...]
-    eager_demand: lmdeploy_versions.EagerDemand
+    eager_demand: lmdeploy_versions.Ruling[lmdeploy_versions.EagerDemand]
     pipeline: Reading[lmdeploy.PipelineAnswer] | None
     launched: bool
     died: bool
@@ -62,8 +62,8 @@ def collect(run: Run) -> ServerFacts:
     container: ContainerFacts = run.facts(Stage.CONTAINER)
     table: RankTableFacts = run.facts(Stage.RANK_TABLE)
     version = lmdeploy_version(run, container)
-    demand = lmdeploy_versions.eager_demand(version, inventory.chip, nodes=len(inventory.nodes))
-    eager = inventory.server.eager_mode or demand is lmdeploy_versions.EagerDemand.REQUIRED
+    demand = lmdeploy_versions.eager_required(version, inventory.chip, nodes=len(inventory.nodes))
+    eager = inventory.server.eager_mode or demand.value is lmdeploy_versions.EagerDemand.REQUIRED
     env = dict(inventory.server.env) | run.label
     if table.needed:
         env[TABLE_VARIABLE] = inventory.rank_table.path
