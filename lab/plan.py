@@ -16,7 +16,7 @@ NAME = f"hakuna-lab{NUMBER}" if NUMBER else "hakuna-lab"
 FOLDER = Path("/run") / NAME
 #: Kept between labs, as it takes long to make: the image and Ray's virtual environment.
 CACHE = Path(os.environ.get("HAKUNA_LAB_CACHE") or Path.home() / ".cache" / "hakuna-lab")
-INVENTORY = REPOSITORY / "lab" / "inventory.yaml"
+INVENTORY = REPOSITORY / "lab" / (f"inventory-{NUMBER}.yaml" if NUMBER else "inventory.yaml")
 #: The only network interface that the machine itself gets.
 UPLINK = NAME
 #: The control group of all containers of the lab.

@@ -133,6 +133,15 @@ def test_a_host_that_hangs(after):
 
 
 @pytest.mark.long
+def test_a_network_that_is_gone(after):
+    found = after("network-gone", "lab-b", "container during", "container")
+    assert found.verdict == "NOT READY", found.output
+    assert found.causes == (Finding("TDN900", "lab-b"),), found.output
+    assert found.seconds < AT_MOST
+    assert f"docker rm -f $(docker ps -aq --filter label=hakuna.run={found.name})" in found.output
+
+
+@pytest.mark.long
 def test_a_server_that_dies_while_it_loads(after):
     """Told when it happens, with the last lines of its log, not when the time to load is over."""
     found = after("server-dies", "lab-a", "server.start after", "server")

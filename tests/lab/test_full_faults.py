@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 
 import pytest
 from lab.plan import INVENTORY, MODEL, REPOSITORY, Plan
-from lab_runs import Finding, environment, newest, run
+from lab_runs import Finding, command, environment, newest, run
 
 from lab import faults, host, machine
 
@@ -96,6 +97,31 @@ def test_a_raylet_that_is_killed_is_the_single_cause_and_down_takes_the_kept_clu
     assert told.verdict == "NOT READY"
     assert done.returncode == 0, done.stdout + done.stderr
     assert "taken down" in done.stdout
+    nothing_is_left(lab)
+
+
+def test_of_two_runs_at_once_the_second_names_the_first_or_waits_for_it(lab, tmp_path):
+    first = subprocess.Popen(
+        command(tmp_path / "first", "--until=ray"),
+        cwd=REPOSITORY,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    end = time.monotonic() + 100
+    while not list((tmp_path / "first").glob("*/evidence/container.run")):
+        assert first.poll() is None, "it ended before the second could come"
+        assert time.monotonic() < end
+        time.sleep(0.02)  # the step is a folder of another process: there is no event for it
+    refused = run(tmp_path / "second", "--until=container")
+    waited = run(tmp_path / "third", "--until=container", "--wait=200")
+    output, _ = first.communicate(timeout=200)
+    assert first.returncode == 0, output
+    assert refused.root_causes == (Finding("HST105", "lab-a"), Finding("HST105", "lab-b")), refused.output
+    assert f":{first.pid}/" in refused.output, "the holder's name"
+    assert not (newest(tmp_path / "second") / "evidence" / "container.run").exists()
+    assert waited.verdict == "READY", waited.output
     nothing_is_left(lab)
 
 

@@ -93,7 +93,7 @@ def test_answers_come_back_as_ssh_brings_them_and_the_rest_goes_over_ssh(ray):
         assert answer.outcomes["say"].stdout == b"it's $HOME\n"
         assert (answer.outcomes["fail"].exit_code, answer.outcomes["fail"].stderr) == (3, b"bad\n")
     assert inner.asked == [("procs.fan-out", ("n1",)), ("procs", ("n3", "n4"))]
-    assert told == ["procs: 3 nodes asked as Ray tasks, 2 over ssh"]
+    assert told == ["procs: 3 nodes asked as Ray tasks, 2 over ssh after all"]
 
 
 def test_without_ray_everything_goes_over_ssh(ray):
@@ -136,11 +136,15 @@ def test_these_never_travel_as_ray_tasks(ray, how, command):
     assert [name for name, _ in inner.asked] == ["x"]
 
 
-def test_a_command_for_the_host_alone_stays_on_ssh(ray):
+def test_a_batch_with_a_command_for_the_host_alone_stays_on_ssh(ray):
     cluster, inner = inventory(), Here(ray)
-    mixed = {n.name: Batch((SAY,)) for n in cluster.nodes}
-    FanOutTransport(inner, cluster, FanOut.RAY).run("x", mixed)
-    assert [name for name, _ in inner.asked] == ["x"]
+    mixed = batches(cluster, SAY) | {"n1": Batch((containers.inside(cluster, FAIL), SAY))}
+    answers = FanOutTransport(inner, cluster, FanOut.RAY).run("x", mixed)
+    assert inner.asked == [("x.fan-out", ("n1",)), ("x", ("n1", "n3"))], "n3 is dead for Ray"
+    assert list(answers) == ["n1", "n2", "n3"]
+    host_only = {n.name: Batch((SAY,)) for n in cluster.nodes}
+    FanOutTransport(inner, cluster, FanOut.RAY).run("y", host_only)
+    assert inner.asked[-1] == ("y", ("n1", "n2", "n3"))
     assert MANY >= 64, "one controller's ssh is measured up to there"
 
 

@@ -132,6 +132,11 @@ def ps_labelled(inventory: Inventory) -> Command:
     return Command("engine.containers", argv, lane="engine", sudo=True)
 
 
+def either_way(command: Command) -> Command:
+    """A command of the host whose answer is the same inside the container: it may travel as a Ray task."""
+    return replace(command, bare=replace(command, sudo=False))
+
+
 def inside(inventory: Inventory, command: Command, interactive: bool = False, container: str = "") -> Command:
     """The same command inside the node's container; with engine ``none``, as it is.
 

@@ -54,7 +54,8 @@ class FanOutTransport:
 
     def stream(self, name: str, batches: Mapping[str, Batch], take: Take) -> None:
         """As :meth:`run`, but each answer goes to ``take``."""
-        answers = self._by_ray(name, batches) if self._wanted(batches) else {}
+        movable = {node: batch for node, batch in batches.items() if _is_movable(batch)}
+        answers = self._by_ray(name, movable) if self._wanted(len(movable)) else {}
         for node, answer in answers.items():
             take(node, answer)
         rest = {node: batch for node, batch in batches.items() if node not in answers}
@@ -67,15 +68,13 @@ class FanOutTransport:
     def close(self) -> None:
         self.inner.close()
 
-    def _wanted(self, batches: Mapping[str, Batch]) -> bool:
-        enough = len(batches) > 1 if self._how is FanOut.RAY else len(batches) > MANY
-        movable = all(c.bare is not None and not c.spawn_log and not c.mutates for b in batches.values() for c in b)
-        return self._how is not FanOut.SSH and enough and movable
+    def _wanted(self, nodes: int) -> bool:
+        return self._how is not FanOut.SSH and nodes > (1 if self._how is FanOut.RAY else MANY)
 
     def _by_ray(self, name: str, batches: Mapping[str, Batch]) -> dict[str, NodeAnswer]:
         """The answers of the nodes that Ray reached; none where there is no Ray."""
         inventory = self._inventory
-        bare = {node: Batch(tuple(_bare(c) for c in batch)) for node, batch in batches.items() if len(batch)}
+        bare = {node: Batch(tuple(_bare(c) for c in batch)) for node, batch in batches.items()}
         plain = {node: for_login(inventory, node, batch) for node, batch in bare.items()}
         nonces = {node: new_nonce() for node in plain}
         scripts = {inventory.node(node).node_ip: script(batch, nonces[node]) for node, batch in plain.items()}
@@ -98,8 +97,14 @@ class FanOutTransport:
                 answer = decoded(node, batch, nonces[node], found.printed, sent, received)
                 if all(o.exit_code != NOT_FOUND for o in answer.outcomes.values()):
                     answers[node] = answer
-        self._tell(f"{name}: {len(answers)} nodes asked as Ray tasks, {len(batches) - len(answers)} over ssh")
+        left = len(batches) - len(answers)
+        self._tell(f"{name}: {len(answers)} nodes asked as Ray tasks{f', {left} over ssh after all' if left else ''}")
         return answers
+
+
+def _is_movable(batch: Batch) -> bool:
+    """Whether every command of it may run in the container, changes nothing and leaves nothing running."""
+    return len(batch) > 0 and all(c.bare is not None and not c.spawn_log and not c.mutates for c in batch)
 
 
 def _bare(command: Command) -> Command:

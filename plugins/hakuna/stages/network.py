@@ -13,11 +13,12 @@ from hakuna.evidence import Batch, Command, Ending, NodeAnswer, Outcome
 from hakuna.inventory.model import Chip, Inventory, Node
 from hakuna.judgement import mesh_again, mesh_schedule
 from hakuna.probes import hccn, hccn_conf
+from hakuna.probes.hccn_pings import as_ray_task
 from hakuna.probes.mesh import Lane, PingMesh
 from hakuna.probes.mesh_columns import COLUMNS, save
 from hakuna.probes.reading import Reading, ReadingState, Table
 from hakuna.stages.answers import Answers
-from hakuna.stages.run import Run
+from hakuna.stages.run import Mode, Run
 from hakuna.where import Where
 
 #: The batch of the second pings.
@@ -130,7 +131,9 @@ def _probe(run: Run, name: str, plan: mesh_schedule.Schedule, known: Mapping[Whe
                 targets, ips = tuple(t for t in targets if t in known), [ip for ip in ips if ip]
             if ips:
                 own.append((source, mesh.open(source, targets), ips))
-        batches[node] = Batch(tuple(hccn.pings(source.device, ips) for source, _, ips in own))
+        commands = (hccn.pings(source.device, ips) for source, _, ips in own)
+        # Where Ray is up already, the mesh may travel by it; before a bring-up there is none.
+        batches[node] = Batch(tuple(map(as_ray_task, commands) if run.plan.mode is Mode.ATTACH else commands))
         lanes[node] = own
 
     def take(node: str, answer: NodeAnswer) -> None:

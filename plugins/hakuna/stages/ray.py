@@ -78,7 +78,7 @@ def collect(run: Run) -> RayFacts:
         started |= {n.where: answers.reading(n.name, "ray.start", ray_probe.parse_start) for n in joins}
     up = {w.node for w, r in started.items() if r.fact is not None and r.fact.ok}
     cluster, status = _formed(run, {n.node_ip for n in inventory.nodes if n.name in up})
-    raylets = run.send("ray", run.everywhere(lambda _node: [look, host.boot_id()]))
+    raylets = run.send("ray", run.everywhere(lambda _node: [look, containers.either_way(host.boot_id())]))
     return RayFacts(
         before=before.per_node("procs.ray", procs.parse_procs) if before else Table({}),
         started=Table(started),

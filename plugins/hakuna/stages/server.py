@@ -106,7 +106,10 @@ def collect(run: Run) -> ServerFacts:
 
 def _look(run: Run) -> dict[str, Batch]:
     inventory = run.inventory
-    everywhere = [containers.inside(inventory, procs.procs("workers", WORKER)), npu_smi.info(), host.boot_id()]
+    everywhere = [
+        containers.inside(inventory, procs.procs("workers", WORKER)),
+        *map(containers.either_way, (npu_smi.info(), host.boot_id())),
+    ]
     batches = {n.name: list(everywhere) for n in inventory.nodes}
     batches[inventory.head_node.name] += [
         containers.inside(inventory, procs.procs("server", "api_server")),
