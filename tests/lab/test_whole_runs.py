@@ -9,9 +9,10 @@ import subprocess
 import time
 
 from lab.plan import REPOSITORY, Plan
-from lab_runs import command, environment, run
+from lab_runs import command, environment, newest, run
 
 from hakuna.inventory.model import GUIDE_IMAGE
+from hakuna.reports.facts.bring_up import bring_up
 from lab import machine
 
 PLAN = Plan()
@@ -26,6 +27,9 @@ def on(lab, host, *words):
 def test_the_guide_brings_up_a_service_and_leaves_nothing(lab, tmp_path):
     told = run(tmp_path)
     assert told.verdict == "READY", told.output
+    way = bring_up(newest(tmp_path) / "evidence")
+    assert way.steps[-1].name == "server"
+    assert way.own_percent <= 5, f"Hakuna's own share of {way.seconds:.1f} s: {way.own:.1f} s"
     for host in lab.hosts:
         assert on(lab, host, "docker", "ps", "-aq") == ""
         assert on(lab, host, "sh", "-c", "ls -d /tmp/hakuna* /tmp/ray* 2>/dev/null || true") == ""

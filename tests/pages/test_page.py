@@ -131,6 +131,22 @@ def test_what_a_green_run_shows(green):
     assert "api_server.log" in document.text
 
 
+def test_the_way_of_the_bring_up_names_what_each_step_waited_for(green):
+    text, _ = read(green)
+    path = text[text.index('<details id="path">') :].partition("</details>")[0]
+    steps = re.findall(r'<th scope="row"><code>([\w.]+)</code>', path)
+    assert steps[0] == "container.lease"
+    assert steps.index("container.run") < steps.index("ray.head") < steps.index("ray.workers")
+    assert steps[-2:] == ["server.poll", "server"]
+    assert set(re.findall(r"<td>(node-[ab])</td>", path)) == {"node-a", "node-b"}
+    assert re.search(r"in all, of which [\d.]+ m?s \([\d.]+ %\) were Hakuna&#39;s own", path)
+
+
+def test_a_preflight_has_no_bring_up(preflight):
+    text, _ = read(preflight)
+    assert 'id="path"' not in text
+
+
 def test_the_odd_version_is_marked(make):
     text, _ = read(make("--fault=driver-differs@node-b", "--preflight"))
     assert re.findall(r'<td class="odd mono">([\w.]+) ', text) == ["24.1.rc3"]

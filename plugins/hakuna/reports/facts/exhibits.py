@@ -15,6 +15,7 @@ from hakuna.inventory.model import Drift
 from hakuna.probes import collective
 from hakuna.probes.mesh_columns import COLUMNS, load
 from hakuna.probes.reading import read
+from hakuna.reports.facts.bring_up import BringUp, bring_up
 from hakuna.reports.facts.deeds import Deed, Wait, commands, deeds, waits
 from hakuna.reports.facts.excerpts import Excerpt, Log, excerpt, logs
 from hakuna.reports.facts.generation import Generation, generation
@@ -65,6 +66,7 @@ class Exhibits:
     generation: Generation = field(default_factory=Generation)
     deeds: tuple[Deed, ...] = ()
     waits: tuple[Wait, ...] = ()
+    bring_up: BringUp = field(default_factory=BringUp)
     commands: tuple[tuple[str, str, str], ...] = ()
     kept: bool = False
     logs: tuple[Log, ...] = ()
@@ -121,6 +123,7 @@ def gather(report: RunReport) -> Exhibits:
         generation=part("generation", lambda: generation(store, _prompt(inventory), head), Generation()),
         deeds=part("deeds", lambda: deeds(events), ()),
         waits=part("waits", lambda: waits(events), ()),
+        bring_up=part("the bring-up", lambda: bring_up(source), BringUp()),
         commands=() if report.replay_of else part("commands", lambda: commands(source), ()),
         kept=any(e.get("event") == "kept" for e in events),
         logs=part("logs", lambda: logs(source.parent / "logs"), ()),

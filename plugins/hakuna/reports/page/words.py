@@ -44,6 +44,12 @@ _BOTH: Mapping[str, tuple[str, str]] = {
     "blocks_one": ("1 check is BLOCKED by it", "1 项检查因此被阻塞 (BLOCKED)"),
     "why": ("Why this matters", "为什么重要"),
     "more": ("and {} more: see findings.json", "另有 {} 项，见 findings.json"),
+    "path": (
+        "The way of the bring-up: {} in all, of which {} ({} %) were Hakuna's own",
+        "启动的关键路径：共 {}，其中 Hakuna 自身占 {}（{} %）",
+    ),
+    "step": ("Step", "步骤"),
+    "last_node": ("Last to answer", "最后应答的节点"),
     "mesh": ("Device network", "设备网络"),
     "mesh_none": ("The device mesh was not probed in this run.", "本次运行没有探测设备网络。"),
     "mesh_pairs": ("{} directed pairs probed", "已探测 {} 个有向设备对"),
