@@ -56,6 +56,18 @@ def test_nobody_sends_or_receives_twice_in_a_round(nodes, mode):
     assert count == plan.round_count
 
 
+@settings(max_examples=60)
+@given(even | uneven, modes, st.integers(0, 3), st.randoms(use_true_random=False))
+def test_a_device_receives_from_no_more_at_once_than_the_senders_are_rounds_apart(nodes, mode, apart, random):
+    """Nothing keeps devices in step. With the slowest ``apart`` rounds behind the fastest, apart + 1 meet at one device."""
+    plan = schedule(nodes, mode, 4)
+    rounds = [dict(pairs) for pairs in plan.rounds]
+    for first in range(len(rounds)):
+        at = {source: min(first + random.randint(0, apart), len(rounds) - 1) for source in rounds[first]}
+        met = Counter(target for source, i in at.items() if (target := rounds[i].get(source)) is not None)
+        assert max(met.values(), default=0) <= apart + 1
+
+
 @given(even)
 def test_there_are_as_few_rounds_as_one_device_has_peers(nodes):
     peers = (len(nodes) - 1) * len(nodes[0][1])
