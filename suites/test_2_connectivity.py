@@ -247,7 +247,7 @@ def test_latency_is_low(network, inventory, findings):
     limit = inventory.model.thresholds.ping_latency_ms
     for pair, median in network.pings.slower_than(limit):
         findings.fail(pair, expected=f"at most {limit:g} ms", observed=f"{median:.3f} ms")
-    if network.pings.slowest > 0:
+    if network.pings.slowest:
         findings.note(f"slowest pair {network.pings.slowest:.3f} ms")
 
 

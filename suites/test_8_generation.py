@@ -23,7 +23,7 @@ def text_of(reading, parse, findings, head):
     return parsed
 
 
-@rule("GEN801", guide="4.1", rests_on=("SRV701",))
+@rule("GEN801", guide="4.1", rests_on=("SRV701", "GEN814"))
 def test_completions_answers(generation, inventory, findings):
     """The plainest door: a prompt in, text out.
 
@@ -37,7 +37,7 @@ def test_completions_answers(generation, inventory, findings):
         findings.note(f"{generation.prompt!r} -> {parsed.text.strip()!r}")
 
 
-@rule("GEN802", guide="4.1", rests_on=("SRV701", "GEN801"))
+@rule("GEN802", guide="4.1", rests_on=("SRV701", "GEN801", "GEN814"))
 def test_chat_answers(generation, inventory, findings):
     """The door that most clients use; it goes through the model's chat template.
 
@@ -49,7 +49,7 @@ def test_chat_answers(generation, inventory, findings):
     text_of(generation.chat, http.parse_chat, findings, inventory.model.head_node)
 
 
-@rule("GEN803", guide="4.1", rests_on=("GEN802", "GEN805", "GEN806"))
+@rule("GEN803", guide="4.1", rests_on=("GEN802", "GEN805", "GEN806", "GEN814"))
 def test_streaming_gives_the_same_answer(generation, inventory, findings):
     """A stream must hold the answer in pieces, end with [DONE], and say the same as the unstreamed one.
 
@@ -92,7 +92,7 @@ def test_pipeline_answers(generation, inventory, findings):
         findings.fail(inventory.model.head_node, expected="an answer", observed=observed)
 
 
-@rule("GEN805", guide="4.1", rests_on=("GEN801", "GEN802"))
+@rule("GEN805", guide="4.1", rests_on=("GEN801", "GEN802", "GEN814"))
 def test_the_answer_is_not_garbage(generation, inventory, findings):
     """A lost rank, a broken collective or a wrong weight shard does not fail: it babbles.
 
@@ -111,7 +111,7 @@ def test_the_answer_is_not_garbage(generation, inventory, findings):
             findings.fail(head, expected="a sensible text", observed=f"{name}: {why}: {parse(answer).text[:80]!r}")
 
 
-@rule("GEN806", guide="4.1", rests_on=("GEN801", "GEN802", "GEN805"))
+@rule("GEN806", guide="4.1", rests_on=("GEN801", "GEN802", "GEN805", "GEN814"))
 def test_greedy_answers_are_the_same_each_time(generation, inventory, findings):
     """Greedy decoding has one answer: if it changes, ranks race or a device computes wrongly.
 
@@ -130,7 +130,7 @@ def test_greedy_answers_are_the_same_each_time(generation, inventory, findings):
             findings.fail(head, expected=a.text, observed=b.text)
 
 
-@rule("GEN807", guide="4.1", rests_on=("GEN801",), gates=False, releases=(Behaviour.REFUSAL,))
+@rule("GEN807", guide="4.1", rests_on=("GEN801", "GEN814"), gates=False, releases=(Behaviour.REFUSAL,))
 def test_bad_input_gets_an_error(generation, inventory, findings):
     """A server that answers 200, or dies, on bad input is not ready for users.
 
@@ -252,3 +252,31 @@ def test_the_usage_adds_up(generation, inventory, findings):
     chat = http.parse_chat(generation.chat.value).prompt_tokens or 0
     if 0 < chat <= bare:
         findings.fail(head, expected=f"more than the {bare} tokens of the bare prompt in a chat", observed=chat)
+
+
+@rule("GEN814", guide="4.1", rests_on=("SRV701",))
+def test_no_worker_failed_in_a_request(generation, inventory, findings):
+    """A server that came up and then answers 500 or 503 says nothing of why: one of its workers has failed, on a node
+    and in a log of its own, and all others wait for it.
+
+    Judged when a request that was in order got no answer, or /health is not 200 afterwards, as SRV710 is: on the logs
+    of every node, the server's, Ray's worker logs and raylet.out, and CANN's plog. Who failed first is blamed.
+
+    Fix: on {where}, what the code asks for:
+    a broken link (EI0013): hccn_tool -i N -link_stat -g and -optical -g on both ends
+    memory: lower --cache-max-entry-count or --session-len; npu-smi info -t usages
+    without a code: read the log that is named
+    Source: lmdeploy #3354, #3637; hicann/hccl task_exec_stage.md (EI0013)
+    """
+    if generation.logs is None:
+        findings.skip("every request got its answer, so no logs were read")
+    cause = generation.logs.first_failure(inventory.model.head_node.where)
+    if cause is not None:
+        findings.fail(
+            cause.where,
+            expected="workers that live",
+            observed=f"{cause.code}: {cause.text}",
+            message=cause.sentence,
+            fix=cause.advice,
+            evidence=cause.source,
+        )

@@ -15,7 +15,7 @@ import test_rank_table_rules as spoilt
 
 from hakuna.inventory.model import Chip
 from hakuna.judgement import rank_table_rules
-from hakuna.judgement.log_cause import World, first_cause
+from hakuna.judgement.log_cause import LogCause, World, first_cause
 from hakuna.judgement.rank_table_hccl import PATH_LIMIT
 from hakuna.judgement.rank_table_rules import Profile, TableContext, judge
 from hakuna.where import Where
@@ -348,4 +348,15 @@ def _logs() -> Iterator[Case]:
     ranks = {i: Where("node-a" if i < 4 else "node-b", i % 4) for i in range(8)}  # four devices each
     world = World(ranks, {}, {})
     told = [logs.log("node-a", 101, logs.plog(101, 20, 'rank[1] fault_info["Failed to connect agent[4,5,6,]"]'))]
+    own = [logs.log("node-a", 100, logs.plog(100, 10, "rank[0] TsdOpen failed, deviceId[0]."))]
+    late = [
+        logs.log(p.node, 100 + r, logs.plog(100 + r, 20 + r, f"wait socket establish timeout, role[1] rank[{r}]"))
+        for r, p in ranks.items()
+        if r
+    ]
+    yield Case("log all others wait", lambda: _sentence(first_cause([*own, *late], world)))
     yield Case("log all but one device of a node", lambda: first_cause(told, world))
+
+
+def _sentence(found: LogCause | None) -> object:
+    return found and (found, found.sentence)

@@ -22,13 +22,5 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         'found = [(":" in a.ip, a.ip, a.prefix) for _, a in network.address if a.ip is not None and a.prefix is not None]',
         "drop a device",
     ): ("a vote: one device less does not turn it"),
-    (
-        "waiting = {x.where for x in told if x.trouble.weight is Weight.WAITED and x.where.device >= 0}",
-        "drop a node",
-    ): "words only: how many waited",
-    (
-        "waiting = {x.where for x in told if x.trouble.weight is Weight.WAITED and x.where.device >= 0}",
-        "drop a device",
-    ): "words only: how many waited",
     ("for node in sorted({p.node for p in silent}):", "drop a device"): "the names of the nodes are the same",
 }

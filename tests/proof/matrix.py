@@ -113,6 +113,7 @@ _FURTHER: tuple[tuple[str, str], ...] = (
     ("one-way-loss@node-b/3>node-a/0", "2 x 8"),
     ("wrong-netmask@node-b/3", "IPv6"),
     ("npu-unhealthy@node-b/3", "A3, 2 x 16"),
+    ("lease-taken@node-a", "1 x 8"),
 )
 
 
@@ -184,6 +185,32 @@ def garbled(
             yield Scenario(f"garbled {source}", run, Judge(run).everything().results), source
         finally:
             run.transport.close()
+
+
+#: Logs are read only where something failed, so no rule looks at them on a sound cluster: fault, evidence, rule.
+_IN_FAULTS: tuple[tuple[str, str, str], ...] = (
+    ("worker-port-taken", "server.logs/node-b/server.logs", "SRV710"),
+    ("worker-full-in-request", "generation.logs/node-b/server.logs", "GEN814"),
+    ("engine-dies-in-request", "generation.logs/node-a/server.logs", "GEN814"),
+)
+
+
+def garbled_logs(folder: Path, mine: slice = slice(None)) -> Iterator[tuple[Scenario, str]]:
+    """Runs with a fault in which the logs that are then read are gibberish on one node."""
+    for number, (fault, source, _rule) in list(enumerate(_IN_FAULTS))[mine]:
+        _stage, node, command = source.split("/")
+        run = new_run(folder / f"garbled-logs-{number}", fault_inventory(CATALOGUE[fault]))
+        run.transport = Garbling(run.transport, node, command)
+        try:
+            yield Scenario(f"garbled {source} with {fault}", run, Judge(run).everything().results), source
+        finally:
+            run.transport.close()
+
+
+def with_logs(sources: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """What every rule looks at, with the logs that it looks at only where something failed."""
+    logs = {code: frozenset(s for _, s, c in _IN_FAULTS if c == code) for _, _, code in _IN_FAULTS}
+    return {code: looked | logs.get(code, frozenset()) for code, looked in sources.items()}
 
 
 def _impatient() -> Any:

@@ -99,7 +99,8 @@ class Share:
         combined = list(matrix.of_combinations(self.folder, mine))
         first = matrix.plain(self.folder)
         sources = matrix.consulted(first)
-        garbled = list(matrix.garbled(self.folder, sources, mine))
+        garbled = [*matrix.garbled(self.folder, sources, mine), *matrix.garbled_logs(self.folder, mine)]
+        sources = matrix.with_logs(sources)
         found = self.found
         found.garbled = len(garbled)
         found.alarms = [

@@ -87,3 +87,12 @@ def test_gibberish_is_never_green(clocks, tmp_path):
     assert found.results["HST118"].verdict is Verdict.UNPARSED
     assert matrix.unseen(found, source, looked) == []
     assert matrix.unseen(clocks, source, {"HST101": frozenset({source})}) == ["clock-skew: HST101 is PASS"]
+
+
+def test_gibberish_for_logs_is_never_green(tmp_path):
+    for found, source in matrix.garbled_logs(tmp_path):
+        looked = matrix.with_logs({"SRV710": frozenset(), "GEN814": frozenset()})
+        assert matrix.unseen(found, source, looked) == []
+        rule = next(code for code, sources in looked.items() if source in sources)
+        at = {f.where.node for f in found.results[rule].findings if f.verdict is Verdict.UNPARSED}
+        assert at == {source.split("/")[1]}, found.name

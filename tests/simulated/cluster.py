@@ -21,6 +21,8 @@ from hakuna.stages.run import Plan, Run, save_run
 from hakuna.suites import load_rules
 
 ROOT = Path(__file__).resolve().parents[2]
+#: What the simulated LMDeploy says to the mock inventory's prompt.
+ANSWER = "Hakuna Matata! It means no worries for the rest of your days. (simulated LMDeploy 0.14.0)"
 KEY = "a-key-of-the-proof"
 
 
@@ -62,6 +64,7 @@ SHAPES: Mapping[str, Callable[[], Inventory]] = {
     "IPv6": lambda: shaped(2, 8, simulation__ipv6=True),
     "a table of the site's own": lambda: shaped(2, 8, rank_table__generate=False),
     "no containers": lambda: shaped(2, 8, container__engine="none"),
+    "an answer that is known": lambda: shaped(2, 8, server__expect__chat=ANSWER),
     "LMDeploy 0.11.1": lambda: shaped(2, 8, simulation__lmdeploy_version="0.11.1"),
     "LMDeploy 0.16.0": lambda: shaped(2, 8, simulation__lmdeploy_version="0.16.0"),
 }

@@ -87,7 +87,7 @@ class LogCause:
     @property
     def advice(self) -> str:
         """What to do about it, where it is."""
-        node = self.where.node
+        node = self.where.node or "every node"
         if self.silent:
             return f"on {node}: look why this rank stopped: ray logs and plog of its process, dmesg, npu-smi info"
         if self.code in CODES:

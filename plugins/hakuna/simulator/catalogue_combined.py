@@ -56,6 +56,13 @@ COMBINED = (
         "vllm-ascend #168; gpustack #2125",
     ),
     Combination(
+        "lost-way-and-slow-pair",
+        ("one-way-loss@node-b/3>node-a/0", "slow-pair@node-a/5>node-b/6"),
+        ("NET220 on node-b/3 -> node-a/0", "NET222 on node-a/5 -> node-b/6"),
+        "a pair that is lost explains itself, and no other pair",
+        "vllm-ascend #168; guide 0",
+    ),
+    Combination(
         "loss-and-clock",
         ("partial-loss@node-b/3", "clock-skew@node-b"),
         ("NET221 on node-b/3", "HST118 on node-b"),

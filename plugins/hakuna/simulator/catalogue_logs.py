@@ -86,4 +86,20 @@ FAULTS = (
         "a link breaks under load: error CQE (EI0013) on one end, EI0002 on all others",
         "hicann/hccl task_exec_stage.md (EI0013)",
     ),
+    FaultKind(
+        "worker-full-in-request",
+        Scope.DEVICE,
+        "the server came up; in the first long request one device's memory is full, and the engine stops",
+        "GEN814",
+        "the generation stage",
+        "lmdeploy #3354, #3637",
+    ),
+    FaultKind(
+        "way-breaks-in-request",
+        Scope.PAIR,
+        "the server came up; in the first long request a link breaks (EI0013), and the engine stops",
+        "GEN814",
+        "the generation stage",
+        "hicann/hccl task_exec_stage.md (EI0013)",
+    ),
 )

@@ -119,6 +119,15 @@ FAULTS = (
         "lmdeploy #3354, #3637",
     ),
     FaultKind(
+        "collective-wrong-everywhere",
+        Scope.CLUSTER,
+        "the collective ends, and no rank holds the sum",
+        "COL601",
+        "COL602, COL603; every later stage",
+        "lmdeploy #3354, #3637",
+        shows=Shows.CLUSTER,
+    ),
+    FaultKind(
         "collective-rank-lost",
         _D,
         "what the device's rank puts in is in no sum",

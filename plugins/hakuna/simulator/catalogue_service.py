@@ -311,6 +311,16 @@ FAULTS = (
         settings={"server.expect.chat": _ANSWER},
     ),
     FaultKind(
+        "wrong-pipeline-answer",
+        Scope.CLUSTER,
+        "the server's chat gives the known answer, pipeline another one",
+        "GEN811",
+        "",
+        "lmdeploy #3712",
+        shows=Shows.CLUSTER,
+        settings={"server.expect.chat": _ANSWER},
+    ),
+    FaultKind(
         "chat-template-lost",
         Scope.CLUSTER,
         "AutoTokenizer failed and LMDeploy chats without the model's template",

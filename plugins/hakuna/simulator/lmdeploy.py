@@ -14,7 +14,7 @@ from hakuna.simulator import processes
 from hakuna.simulator.lmdeploy_options import DEFAULT_PORT, USAGE, UsageError, parse, without_secrets
 from hakuna.simulator.lmdeploy_server_wire import Release
 from hakuna.simulator.lmdeploy_story import TABLE, Plan, places, tell
-from hakuna.simulator.log_stories import server_words
+from hakuna.simulator.log_stories import IN_REQUEST, server_words
 from hakuna.simulator.node import LINK
 from hakuna.simulator.ray_cluster import Member, RayCluster, cluster_at, local
 from hakuna.simulator.state import Data, section
@@ -266,7 +266,10 @@ def _launch(
 def _server_options(call: Call, plan: Plan, options: argparse.Namespace) -> list[str]:
     words = ["--lmdeploy-version", ".".join(map(str, plan.version))]
     words += ["--model", options.model_name or options.model_path, "--shown-port", str(plan.port)]
-    return words + [f"--fault={name}" for name in SERVER_FAULTS if call.node.spec.has(name)]
+    faults = [name for name in SERVER_FAULTS if call.node.spec.has(name)]
+    if any(fault.name in IN_REQUEST for fault in call.node.spec.faults):
+        faults.append("engine-dies-in-request")
+    return words + [f"--fault={name}" for name in faults]
 
 
 def _start_workers(data: Data, plan: Plan, server: int, call: Call) -> None:

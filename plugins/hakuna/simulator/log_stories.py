@@ -300,11 +300,17 @@ STORIES: Mapping[str, Story] = {
     "worker-no-way": _no_way,
     "worker-way-breaks": _broken_way,
 }
+#: The same of servers that came up, and lost a worker in a request.
+IN_REQUEST: Mapping[str, Story] = {
+    "worker-full-in-request": _one(_no_memory),
+    "way-breaks-in-request": _broken_way,
+}
 
 
 def story(spec: ClusterSpec) -> tuple[Story, World] | None:
     """The story of the first fault of the workers that the cluster has."""
-    fault = next((f for f in spec.faults if f.name in STORIES), None)
+    stories = {**STORIES, **IN_REQUEST}
+    fault = next((f for f in spec.faults if f.name in stories), None)
     if fault is None:
         return None
     order = [device for node in spec.inventory.ordered_nodes for device in node.devices]
@@ -312,7 +318,7 @@ def story(spec: ClusterSpec) -> tuple[Story, World] | None:
         Rank(number, where, spec.node(where.node).node_ip, spec.device(where.node, where.device).ip or "")
         for number, where in enumerate(order)
     )
-    return STORIES[fault.name], World(ranks, fault.where)
+    return stories[fault.name], World(ranks, fault.where)
 
 
 def logs(spec: ClusterSpec, node: str) -> dict[str, str]:
@@ -356,7 +362,7 @@ def _kill(spec: ClusterSpec, node: str) -> str:
 def server_words(spec: ClusterSpec) -> str:
     """What the server repeats before it dies: the words of a rank of its own node, which only waited."""
     told = story(spec)
-    if told is None:
+    if told is None or any(f.name in IN_REQUEST for f in spec.faults):
         return ""
     write, world = told
     rank = next(

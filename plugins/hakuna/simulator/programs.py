@@ -131,12 +131,14 @@ def _spoilt(
     spec: ClusterSpec, ranks: list[dict[str, object]], rounds: list[dict[str, object]]
 ) -> list[dict[str, object]]:
     """The rounds as the faults leave them; a rank that is on another's device is moved in place."""
+    wrong: list[object] = []
     for rank in ranks:
         place, device = spec.node_of_ip(str(rank["node_ip"])) or "", int(str(rank["device"]))
         if spec.has("ranks-share-device", place, device):
             rank["device"] = device - 1
-        if rounds and spec.has("collective-wrong-sum", place, device):
-            rounds[-1]["wrong_ranks"] = [rank["rank"]]
+        if rounds and (spec.has("collective-wrong-sum", place, device) or spec.has("collective-wrong-everywhere")):
+            wrong.append(rank["rank"])
+            rounds[-1]["wrong_ranks"] = wrong
         if rounds and spec.has("collective-rank-lost", place, device):
             rounds[-1] |= {"wrong_ranks": [r["rank"] for r in ranks], "lost_ranks": [rank["rank"]]}
     slower = 100 if spec.has("slow-collective") else 1
@@ -170,6 +172,8 @@ class Pipeline(Tool):
         spec = call.node.spec
         if spec.has("pipeline-fails"):
             return _json({"error": "RuntimeError: Multi-nodes support requires ray"})
+        if spec.has("wrong-pipeline-answer"):
+            prompt = "another question"
         made = text.generate(
             prompt, call.node.inventory.simulation.lmdeploy_version, garbage=spec.has("garbage-generation")
         )

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hakuna.evidence import HttpAnswer
 from hakuna.judgement.stage import Stage
 from hakuna.probes import lmdeploy, lmdeploy_http
-from hakuna.probes.reading import Reading
+from hakuna.probes.reading import Reading, UnparsedError
 from hakuna.stages.run import Run
 from hakuna.stages.server import ServerFacts
+from hakuna.stages.server_logs import IN_REQUEST, Logs, read_again
 
 MAX_TOKENS = 48
+OK = 200
+#: How long the requests may have taken together, in seconds: logs are read back to before the first.
+_WORTH = 900.0
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class GenerationFacts:
     health_after: Reading[HttpAnswer]
     pipeline: Reading[lmdeploy.PipelineAnswer] | None
     version: str | None
+    #: Read only where a request failed (and, in a replay, where they were read then).
+    logs: Logs | None = None
 
 
 def collect(run: Run) -> GenerationFacts:
@@ -48,7 +54,7 @@ def collect(run: Run) -> GenerationFacts:
     def chat(name: str, *, stream: bool = False) -> Reading[HttpAnswer]:
         return run.hear(http.chat(inventory, f"generation.{name}", prompt, max_tokens=MAX_TOKENS, stream=stream))
 
-    return GenerationFacts(
+    facts = GenerationFacts(
         prompt=prompt,
         completion=complete("completion"),
         again=complete("completion.again"),
@@ -63,3 +69,21 @@ def collect(run: Run) -> GenerationFacts:
         pipeline=server.pipeline,
         version=server.version,
     )
+    if _failed(facts) and run.asked_or_live(IN_REQUEST):
+        return replace(facts, logs=read_again(run, server.waited + _WORTH, server.logs.world))
+    return facts
+
+
+def _failed(facts: GenerationFacts) -> bool:
+    """Whether a request that was in order did not get its answer, or the engine says that it is gone."""
+    asked = (facts.completion, facts.again, facts.chat, facts.chat_again, facts.stream, facts.health_after)
+    answers = [r.fact for r in asked]  # no check looks at them here
+    stream = facts.stream.fact
+    return any(a is None or a.status != OK for a in answers) or bool(stream and _broken(stream))
+
+
+def _broken(stream: HttpAnswer) -> bool:
+    try:
+        return bool(lmdeploy_http.parse_stream(stream).error)
+    except UnparsedError:
+        return True

@@ -9,7 +9,7 @@ from itertools import count
 from hakuna.evidence import Batch, Command, HttpAnswer
 from hakuna.inventory.model import Inventory
 from hakuna.judgement import versions as lmdeploy_versions
-from hakuna.judgement.log_cause import LogCause, World
+from hakuna.judgement.log_cause import LogCause
 from hakuna.judgement.stage import Stage
 from hakuna.probes import containers, hccl_log, host, lmdeploy, lmdeploy_http, lmdeploy_log, npu_smi, procs
 from hakuna.probes.reading import Reading, ReadingState, Table
@@ -22,7 +22,6 @@ from hakuna.stages.ray import TABLE_VARIABLE
 from hakuna.stages.run import Run
 from hakuna.where import Where
 
-LOG_BYTES = 65536
 WORKER = "ray::RayWorkerWrapper"
 
 
@@ -47,13 +46,11 @@ class ServerFacts:
     npu: Table[npu_smi.NpuInfo]
     health: Reading[HttpAnswer]
     models: Reading[HttpAnswer]
-    logs: server_logs.LogTable
-    server_text: Answers
-    world: World
+    logs: server_logs.Logs
 
     def first_failure(self, head: Where) -> LogCause | None:
         """Which rank failed first, by the logs of the workers and of the server."""
-        return server_logs.cause_in(self.logs, self.server_text, head, self.world)
+        return self.logs.first_failure(head)
 
 
 def collect(run: Run) -> ServerFacts:
@@ -98,9 +95,11 @@ def collect(run: Run) -> ServerFacts:
         npu=answers.per_node("npu.info", npu_smi.parse_info),
         health=run.hear(lmdeploy_http.health(inventory, "server.health")),
         models=run.hear(lmdeploy_http.models(inventory, "server.models")),
-        logs=server_logs.NO_LOGS if ready else server_logs.read_logs(run, waited),
-        server_text=answers,
-        world=server_logs.world_of(inventory, table, live_addresses(run.facts(Stage.NETWORK))),
+        logs=server_logs.Logs(
+            server_logs.NO_LOGS if ready else server_logs.read_logs(run, waited),
+            answers,
+            server_logs.world_of(inventory, table, live_addresses(run.facts(Stage.NETWORK))),
+        ),
     )
 
 
@@ -113,7 +112,7 @@ def _look(run: Run) -> dict[str, Batch]:
     batches = {n.name: list(everywhere) for n in inventory.nodes}
     batches[inventory.head_node.name] += [
         containers.inside(inventory, procs.procs("server", "api_server")),
-        lmdeploy_log.tail(inventory.server.log, LOG_BYTES),
+        lmdeploy_log.tail(inventory.server.log, server_logs.LOG_BYTES),
     ]
     return {n: Batch(tuple(c)) for n, c in batches.items()}
 
