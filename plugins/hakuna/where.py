@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, order=True)
@@ -37,6 +38,12 @@ class Where:
         return cls()
 
     @classmethod
+    @lru_cache(maxsize=1 << 16)
+    def of_device(cls, node: str, device: int) -> Where:
+        """A device's place, always the same object: a dictionary finds it by identity, without comparing."""
+        return cls(node, device)
+
+    @classmethod
     def pair(cls, source: Where, target: Where) -> Where:
         """The directed pair from ``source`` to ``target`` (two nodes, or two devices)."""
         return cls(source.node, source.device, target.node, target.device)
@@ -57,7 +64,7 @@ class Where:
         if not node or (slash and not device.isdigit()):
             msg = f"not a place: {text!r} (expected cluster, NODE, NODE/DEVICE or A/0 -> B/1)"
             raise ValueError(msg)
-        return cls(node, int(device) if slash else -1)
+        return cls.of_device(node, int(device)) if slash else cls(node)
 
     @property
     def is_pair(self) -> bool:

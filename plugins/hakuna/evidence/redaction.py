@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from hakuna.evidence.command import HttpAnswer, NodeAnswer, NodeTrouble, Outcome
 
@@ -30,6 +31,8 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets = sorted({s for s in secrets if len(s) >= _MIN_SECRET}, key=len, reverse=True)
+        # The words of commands are the same on all nodes.
+        self._word = lru_cache(maxsize=4096)(self.text)
 
     def data(self, data: bytes) -> bytes:
         for secret in self._secrets:
@@ -46,7 +49,7 @@ class Redactor:
     def argv(self, argv: Iterable[str]) -> list[str]:
         out: list[str] = []
         for word in argv:
-            masked = MASK if out and re.fullmatch(r"--api[-_]keys?", out[-1]) else self.text(word)
+            masked = MASK if out and re.fullmatch(r"--api[-_]keys?", out[-1]) else self._word(word)
             out.append(masked)
         return out
 

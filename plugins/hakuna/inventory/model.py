@@ -90,7 +90,7 @@ class Node(_Model):
     @property
     def devices(self) -> tuple[Where, ...]:
         """The node's devices as places, in order."""
-        return tuple(Where(self.name, i) for i in self.device_ids)
+        return tuple(Where.of_device(self.name, i) for i in self.device_ids)
 
 
 GUIDE_MOUNTS = (

@@ -79,7 +79,7 @@ class Schedule:
 
     def sends(self) -> Mapping[str, Mapping[int, tuple[Where, ...]]]:
         """For each node, and each of its devices, the targets in the order in which to ping them."""
-        return {name: {i: self.targets(Where(name, i)) for i in ids} for name, ids in self.nodes}
+        return {name: {i: self.targets(Where.of_device(name, i)) for i in ids} for name, ids in self.nodes}
 
     def split(self) -> tuple[Schedule, Schedule | None]:
         """The rail part of a full mesh, to be pinged first, and the rest; other meshes are one part.
@@ -160,7 +160,7 @@ class Schedule:
 
     @cached_property
     def _places(self) -> tuple[tuple[Where, ...], ...]:
-        return tuple(tuple(Where(name, i) for i in ids) for name, ids in self.nodes)
+        return tuple(tuple(Where.of_device(name, i) for i in ids) for name, ids in self.nodes)
 
     @cached_property
     def _most(self) -> int:

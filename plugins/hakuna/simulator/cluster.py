@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -263,11 +263,12 @@ class ClusterSpec:
 
     def devices_at(self, ip: str) -> tuple[Device, ...]:
         """The devices that have this address, in the inventory's order. An address may be written in any way."""
-        found = self._by_ip.get(ip)
-        return self._by_ip.get(str(ipaddress.ip_address(ip)), ()) if found is None else found
+        found = self.by_address.get(ip)
+        return self.by_address.get(str(ipaddress.ip_address(ip)), ()) if found is None else found
 
     @cached_property
-    def _by_ip(self) -> dict[str, tuple[Device, ...]]:
+    def by_address(self) -> Mapping[str, tuple[Device, ...]]:
+        """The devices that have an address, in its usual spelling."""
         found: dict[str, tuple[Device, ...]] = {}
         for where in self.inventory.devices:
             device = self.device(where.node, where.device)

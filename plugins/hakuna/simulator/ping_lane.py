@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import zlib
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 
 from hakuna.simulator.cluster import ClusterSpec, Device
 from hakuna.simulator.hccn_tool import PACKETS, round_trip
@@ -25,11 +26,11 @@ class PingLane(Tool):
         spec, name = call.node.spec, call.node.name
         touched = _touched(spec)
         present = int(index) in spec.present_devices(name) and name not in touched and "" not in touched
-        source = spec.device(name, int(index)) if present else None
+        answered = _answers(spec, spec.device(name, int(index)), touched) if present else _no_answer
         parts: list[str] = []
         hung = 0
         for address in " ".join(words).split():
-            answer = _answered(spec, source, address, touched) if source is not None else ""
+            answer = answered(address)
             if answer:
                 parts.append(answer)
                 continue
@@ -54,15 +55,39 @@ def _touched(spec: ClusterSpec) -> frozenset[str]:
     return frozenset(name for f in spec.faults for name in (f.where.node, f.where.peer_node or f.where.node))
 
 
-def _answered(spec: ClusterSpec, source: Device, address: str, touched: frozenset[str]) -> str:
-    """The answer in full of a ping that no fault is near; empty where the tool itself is to be asked."""
-    targets = spec.devices_at(address)
-    if source.ip is None or len(targets) != 1 or targets[0].where.node in touched or targets[0].ipv6 is not source.ipv6:
-        return ""
-    seed = zlib.crc32(f"{source.ip}>{targets[0].ip}".encode())
-    slower = spec.inventory.simulation.slower_mesh
-    first, second, third = (_rows(packet, slower) for packet in range(PACKETS))
-    return (
-        f"hakuna-ping {address} 1000.00\ndevice {source.index} {'PING6' if source.ipv6 else 'PING'} {address}\n"
-        f"{first[seed & 31]}{second[seed >> 8 & 31]}{third[seed >> 16 & 31]}{_TAIL}"
-    )
+def _no_answer(address: str) -> str:
+    del address
+    return ""
+
+
+def _answers(spec: ClusterSpec, source: Device, touched: frozenset[str]) -> Callable[[str], str]:
+    """What gives the answer in full to a ping that no fault is near; empty where the tool itself is to be asked.
+
+    It is called by the million: all that depends on the source alone is made before.
+    """
+    if source.ip is None:
+        return _no_answer
+    first, second, third = (_rows(packet, spec.inventory.simulation.slower_mesh) for packet in range(PACKETS))
+    begun = zlib.crc32(f"{source.ip}>".encode())
+    words = f" 1000.00\ndevice {source.index} {'PING6' if source.ipv6 else 'PING'} "
+    plain = _plain(spec, touched, source.ipv6)
+
+    def answered(address: str) -> str:
+        target = plain.get(address)
+        if target is None:
+            return ""
+        seed = zlib.crc32(target, begun)
+        rows = first[seed & 31] + second[seed >> 8 & 31] + third[seed >> 16 & 31]
+        return f"hakuna-ping {address}{words}{address}\n{rows}{_TAIL}"
+
+    return answered
+
+
+@lru_cache(maxsize=8)  # families and faults of the clusters of one process
+def _plain(spec: ClusterSpec, touched: frozenset[str], ipv6: bool) -> Mapping[str, bytes]:
+    """The addresses that one device alone has, of this family, on a node without a fault."""
+    return {
+        address: address.encode()
+        for address, (device, *others) in spec.by_address.items()
+        if not others and device.ip == address and device.ipv6 is ipv6 and device.where.node not in touched
+    }

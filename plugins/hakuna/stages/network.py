@@ -122,7 +122,7 @@ def _probe(run: Run, name: str, plan: mesh_schedule.Schedule, known: Mapping[Whe
     lanes: dict[str, list[tuple[Where, Lane, list[str]]]] = {}
     for node, ids in plan.nodes:
         own = []
-        for source in (Where(node, i) for i in ids):
+        for source in (Where.of_device(node, i) for i in ids):
             if source not in known:
                 continue
             targets = plan.targets(source)

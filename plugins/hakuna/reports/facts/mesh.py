@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import statistics
 from array import array
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from hakuna.where import Where
 DEVICE_NODES = 16
 #: So many of the worst pairs are listed one by one.
 LISTED = 24
+#: The median round trip is taken from about so many pairs, spread over all.
+TIMED = 200_000
 #: No map has more rows than this: nodes that stand together in the inventory share one.
 SQUARES = 128
 
@@ -81,32 +84,29 @@ def mesh_map(
     by_node = len(named) > DEVICE_NODES
     step = -(-len(named) // SQUARES) if by_node else 1
     labels, index = _rows(named, step, by_node=by_node)
-    squares: dict[tuple[int, int], _Square] = {}
+    rows: dict[int, dict[int, _Square]] = {}
     bad: list[Pair] = []
     slowest: Pair | None = None
     times = array("f")
+    every = 1 + total // TIMED
     for source, lane in mesh.all_lanes():
-        row, odd = index[source], lane.odd
-        for i, column in enumerate(map(index.__getitem__, lane.targets)):
-            square = squares.get((row, column))
-            if square is None:
-                square = squares[row, column] = _Square()
-            ms = lane.ms[i]
-            if 0 <= ms <= ms_limit and i not in odd:
-                square.times.append(ms)
-                continue
-            pair = _pair(source, lane, i)
-            square.add(pair, loss_limit)
-            if _is_bad(pair, loss_limit, ms_limit):
-                bad.append(pair)
-        times += array("f", (ms for ms in lane.ms if ms >= 0)) if odd else lane.ms
+        row = rows.setdefault(index[source], defaultdict(_Square))
+        columns = map(index.__getitem__, lane.targets)
+        if not lane.odd and lane.slowest <= ms_limit and min(lane.ms, default=-1.0) >= 0:
+            for column, ms in zip(columns, lane.ms, strict=False):
+                row[column].times.append(ms)
+        else:
+            for pair in _odd_pairs(source, lane, columns, row, loss_limit, ms_limit):
+                if _is_bad(pair, loss_limit, ms_limit):
+                    bad.append(pair)
+        times += array("f", (ms for ms in lane.ms[::every] if ms >= 0)) if lane.odd else lane.ms[::every]
         if lane.count and lane.slowest > (slowest.ms or 0.0 if slowest else 0.0):
             slowest = _pair(source, lane, max(range(lane.count), key=lane.ms.__getitem__))
     bad.sort(key=_badness)
     counts = _counts(named, step, by_node=by_node)
-    cells = [squares[r, c].cell(r, c) for r, c in squares]
+    cells = [square.cell(r, c) for r, row in rows.items() for c, square in row.items()]
     if not by_node:
-        cells += _not_sent(mesh, index, squares)
+        cells += _not_sent(mesh, index, {(cell.row, cell.column) for cell in cells})
     return MeshMap(
         labels=labels,
         by_node=by_node,
@@ -120,6 +120,20 @@ def mesh_map(
         median_ms=statistics.median(times) if times else None,
         slowest=slowest,
     )
+
+
+def _odd_pairs(
+    source: Where, lane: Lane, columns: Iterable[int], row: dict[int, _Square], loss_limit: float, ms_limit: float
+) -> Iterator[Pair]:
+    """Put a lane with something odd in it into its squares; the pairs that are not simply fine."""
+    for i, column in zip(range(lane.count), columns, strict=False):
+        ms = lane.ms[i]
+        if 0 <= ms <= ms_limit and i not in lane.odd:
+            row[column].times.append(ms)
+            continue
+        pair = _pair(source, lane, i)
+        row[column].add(pair, loss_limit)
+        yield pair
 
 
 def _not_sent(mesh: PingMesh, index: Mapping[Where, int], sent: Container[tuple[int, int]]) -> Iterator[Cell]:
@@ -137,11 +151,11 @@ def _rows(
 ) -> tuple[tuple[str, ...], dict[Where, int]]:
     """The map's labels, and the row of each device."""
     if not by_node:
-        places = [Where(n, d) for n, ids in named for d in ids]
+        places = [Where.of_device(n, d) for n, ids in named for d in ids]
         return tuple(map(str, places)), {place: i for i, place in enumerate(places)}
     groups = [named[i : i + step] for i in range(0, len(named), step)]
     labels = tuple(g[0][0] if len(g) == 1 else f"{g[0][0]} … {g[-1][0]}" for g in groups)
-    return labels, {Where(n, d): row for row, group in enumerate(groups) for n, ids in group for d in ids}
+    return labels, {Where.of_device(n, d): row for row, group in enumerate(groups) for n, ids in group for d in ids}
 
 
 def _counts(named: Sequence[tuple[str, tuple[int, ...]]], step: int, *, by_node: bool) -> tuple[tuple[str, int], ...]:
