@@ -80,7 +80,7 @@ def test_the_schema_names_every_field_that_is_written():
     assert set(data) == set(schema["properties"])
     assert set(data["run"]) == set(schema["properties"]["run"]["properties"])
     assert set(data["checks"][0]) == set(schema["properties"]["checks"]["items"]["properties"])
-    assert set(data["root_causes"][0]) - {"blocks"} == set(schema["$defs"]["finding"]["properties"])
+    assert set(data["root_causes"][0]) - {"blocks", "explains"} == set(schema["$defs"]["finding"]["properties"])
     assert set(data["rules"]["NET204"]) == set(schema["properties"]["rules"]["additionalProperties"]["properties"])
     assert set(data["stages"][0]) == set(schema["properties"]["stages"]["items"]["properties"])
 

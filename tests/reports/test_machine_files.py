@@ -13,8 +13,9 @@ from report_samples import HOSTILE, a_book, events, finding, report, result, run
 
 from hakuna.judgement.rules import RuleBook
 from hakuna.judgement.verdict import Cause, Verdict
-from hakuna.reports import ctrf, findings_json, junit, markdown, prometheus, writer
+from hakuna.reports import ctrf, findings_json, junit, markdown, page, prometheus, terminal, writer
 from hakuna.reports.facts import Exhibits, Measure
+from hakuna.reports.grouping import Group
 from hakuna.reports.model import from_run
 from hakuna.where import Where
 
@@ -174,3 +175,18 @@ def test_a_job_page_that_cannot_be_written_costs_nothing(tmp_path, monkeypatch):
     [said] = writer.publish(every_verdict(), folder)
     assert "job page" in said
     assert (folder / "report.html").is_file()
+
+
+def test_all_reports_say_in_the_same_words_how_much_a_cause_explains():
+    run = report(*tls_fault(), book=a_book("NET204"))
+    sentence = "3 checks BLOCKED by NET204 on node-b/3"
+    assert findings_json.as_json(run)["root_causes"][0]["explains"] == sentence
+    assert sentence in re.sub(r"\\", "", markdown.render(run))
+    assert f"{sentence}: RAY101" in terminal.render(run, width=100, color=False)
+    assert f"<summary>{sentence}</summary>" in page.render(run, Exhibits())
+
+
+def test_a_cause_at_many_places_names_the_first_of_them():
+    places = [Where("node-b", d) for d in range(8)]
+    group = Group("NET204", Verdict.FAIL, tuple(finding("NET204", p) for p in places), ("RAY101",))
+    assert group.explains == "1 check BLOCKED by NET204 on node-b/0, node-b/1, node-b/2 and 5 more places"

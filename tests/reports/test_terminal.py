@@ -56,7 +56,7 @@ def test_the_tls_fault_is_one_root_cause_on_the_first_screen():
     assert "      hccn_tool -i 3 -tls -s enable 1" in screen
     assert "    expected  on   observed  off" in screen
     assert any("evidence/network/node-b.jsonl (hccn.tls/3)" in line for line in screen)
-    assert any("3 checks BLOCKED by it: RAY101, COL101, GEN101" in line for line in screen)
+    assert any("3 checks BLOCKED by NET204 on node-b/3: RAY101, COL101, GEN101" in line for line in screen)
     assert " 2. " not in text
     assert "hakuna explain NET204" in text
 

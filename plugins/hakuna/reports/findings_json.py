@@ -11,6 +11,7 @@ from typing import Any
 
 from hakuna import __version__
 from hakuna.judgement.verdict import RunVerdict, Verdict
+from hakuna.reports.grouping import blocked_by
 from hakuna.reports.model import RunReport
 
 #: Raised when a field goes away or changes its meaning; new fields do not raise it.
@@ -63,7 +64,14 @@ def as_json(report: RunReport) -> dict[str, Any]:
             "interrupted": report.interrupted,
             "cut_short": report.cut_short,
         },
-        "root_causes": [{**c.finding.as_json(), "blocks": list(c.blocked)} for c in summary.root_causes],
+        "root_causes": [
+            {
+                **c.finding.as_json(),
+                "blocks": list(c.blocked),
+                "explains": blocked_by(len(c.blocked), c.finding.cause),
+            }
+            for c in summary.root_causes
+        ],
         "outside_causes": [
             {"rule": o.cause.rule, "where": str(o.cause.where), "blocks": list(o.blocked)}
             for o in report.outside_causes

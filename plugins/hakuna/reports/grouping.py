@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 from hakuna.judgement.verdict import Finding, RootCause, Verdict
 from hakuna.reports.model import code_order
+from hakuna.reports.text import plural
 from hakuna.where import Where
 
 #: Up to so many places are named one by one; more are named as ranges.
 ONE_BY_ONE = 8
+#: So many places are named where a cause is named in a sentence.
+FIRST = 3
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,18 @@ class Group:
     @property
     def places(self) -> tuple[Where, ...]:
         return tuple(dict.fromkeys(f.where for f in self.findings))
+
+    @property
+    def cause(self) -> str:
+        """What blocked checks are blocked by, in words: ``NET204 on node-b/3``."""
+        named = name_places(self.places[:FIRST])
+        more = len(self.places) - FIRST
+        return f"{self.rule} on {named}" + (f" and {plural(more, 'more place')}" if more > 0 else "")
+
+    @property
+    def explains(self) -> str:
+        """How much it explains, in one sentence: ``31 checks BLOCKED by NET204 on node-b/3``."""
+        return blocked_by(len(self.blocked), self.cause)
 
     @property
     def alike(self) -> bool:
@@ -45,6 +60,11 @@ class Group:
     @property
     def evidence(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(e for f in self.findings for e in f.evidence))
+
+
+def blocked_by(count: int, cause: object) -> str:
+    """The one sentence in which every report says how much a cause explains."""
+    return f"{plural(count, 'check')} BLOCKED by {cause}"
 
 
 def root_groups(causes: Iterable[RootCause]) -> list[Group]:

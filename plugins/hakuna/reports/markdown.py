@@ -86,7 +86,7 @@ def _section(out: list[str], report: RunReport, title: str, found: list[Group]) 
         if first.expected or first.observed:
             out.append(f"- expected `{_code(first.expected) or '-'}`, observed `{_code(first.observed) or '-'}`")
         if group.blocked:
-            out.append(f"- {plural(len(group.blocked), 'check')} BLOCKED by it")
+            out.append(f"- {plain(group.explains)}")
         commands = [line for fix, _ in group.fixes[:8] for line in lines(fix)]
         if commands:
             fence = "`" * max(3, 1 + max((len(run) for line in commands for run in re.findall("`+", line)), default=0))

@@ -188,7 +188,7 @@ def _group(page: _Page, report: RunReport, group: Group, lead: str) -> None:
         page.row("" if number else "evidence", source, "dim")
     _more(page, len(sources) - 3, "piece of evidence", "pieces of evidence")
     if group.blocked:
-        page.row("blocks", f"{plural(len(group.blocked), 'check')} BLOCKED by it: {_codes(group.blocked)}")
+        page.row("blocks", f"{one_line(group.explains)}: {_codes(group.blocked)}")
 
 
 def _where(page: _Page, group: Group) -> None:

@@ -40,8 +40,8 @@ _BOTH: Mapping[str, tuple[str, str]] = {
     "copy": ("click selects it all", "点击即全选"),
     "evidence": ("Evidence", "证据"),
     "no_evidence": ("The evidence is not in the run's folder.", "运行目录中没有该证据。"),
-    "blocks": ("{} checks are BLOCKED by it", "{} 项检查因此被阻塞 (BLOCKED)"),
-    "blocks_one": ("1 check is BLOCKED by it", "1 项检查因此被阻塞 (BLOCKED)"),
+    "blocks": ("{} checks BLOCKED by {}", "{} 项检查被阻塞 (BLOCKED by {})"),
+    "blocks_one": ("1 check BLOCKED by {}", "1 项检查被阻塞 (BLOCKED by {})"),
     "why": ("Why this matters", "为什么重要"),
     "more": ("and {} more: see findings.json", "另有 {} 项，见 findings.json"),
     "path": (
