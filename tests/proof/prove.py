@@ -24,6 +24,7 @@ from share import KINDS, Findings, Share, counts  # noqa: E402  # likewise
 from hakuna.judgement.rules import BOOK  # noqa: E402  # likewise
 from hakuna.simulator.catalogue import COMBINED  # noqa: E402  # likewise
 from hakuna.suites import load_rules  # noqa: E402  # likewise
+from pages import page  # noqa: E402  # likewise
 
 DOCS = HERE.parents[1] / "docs" / "detection.md"
 PROCESSES = 2
@@ -67,22 +68,6 @@ def _ask(pipes: list[Connection], question: object) -> None:
         pipe.send(question)
 
 
-def page(rows: dict[str, str]) -> str:
-    """The matrix as a page: per fault, what every stage's checks came to."""
-    head = [
-        "# Detection",
-        "",
-        "Made by `make proof` (`tests/proof/prove.py --write`). One row per fault: the rule that reports it and where, then the",
-        "checks that it blocks, as they come out on the simulated 2 x 8 cluster. All other checks keep the verdict they have",
-        "without the fault; checks of stages that are not entered are counted together. Several faults at once: see",
-        "[faults](faults.md#several-at-once).",
-        "",
-        "| fault | reported by | verdict | at | blocked in the stages entered | blocked in later stages |",
-        "|---|---|---|---|---|---|",
-    ]
-    return "\n".join([*head, *(rows[name] for name in KINDS)]) + "\n"
-
-
 def main(arguments: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--write", action="store_true", help="write docs/detection.md")
@@ -117,7 +102,9 @@ def main(arguments: list[str] | None = None) -> int:
             worker.join()
     alarms, wrong, blind = ([t for p in parts for t in getattr(p, name)] for name in ("alarms", "wrong", "blind"))
     if chosen.write:
-        DOCS.write_text(page({name: row for p in parts for name, row in p.rows.items()}), encoding="utf-8")
+        rows = {name: row for p in parts for name, row in p.rows.items()}
+        grid = {name: cells for p in parts for name, cells in p.grid.items()}
+        DOCS.write_text(page(rows, grid, [r for r in BOOK if exactness.own(r.code)]), encoding="utf-8")
     false_alarms = [*alarms, *(w for w in wrong if "false alarm" in w)]
     inexact = {w.partition(":")[0] for w in wrong}
     for text in (*alarms, *wrong, *blind, *left):

@@ -32,17 +32,21 @@ KINDS = {**CATALOGUE, **VARIANTS}
 #: So many cells of one judge are tried at most: the red ones, and those of clean clusters.
 MOST_CELLS = 500
 
+#: A rule that is as without the fault, and one of a stage that is not entered, in the grid.
+QUIET, NOT_ENTERED = ".", "x"
+
 Cell = Callable[[], bool]
 
 
 @dataclass
 class Findings:
-    """What a share of the matrix came to; ``rows`` are those of the page, by fault."""
+    """What a share of the matrix came to; ``rows`` and ``grid`` are the page's, by fault."""
 
     alarms: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     blind: list[str] = field(default_factory=list)
     rows: dict[str, str] = field(default_factory=dict)
+    grid: dict[str, str] = field(default_factory=dict)
     garbled: int = 0
 
 
@@ -109,6 +113,7 @@ class Share:
         for one in faults:
             found.wrong += exactness.wrong(KINDS[one.name], one.summary)
             found.rows[one.name] = _row(one)
+            found.grid[one.name] = "".join(_letter(one.results[r.code]) for r in BOOK if exactness.own(r.code))
         for combination in COMBINED:
             of_it = (one for one in combined if one.name == combination.name)
             found.wrong += [text for one in of_it for text in exactness.wrong_causes(combination, one.summary)]
@@ -216,6 +221,13 @@ def _blocked_here(result: CheckResult) -> bool:
 
 def _red(verdict: Verdict) -> bool:
     return not verdict.green and verdict is not Verdict.SKIP
+
+
+def _letter(result: CheckResult) -> str:
+    """A rule's verdict in the grid of faults and rules."""
+    if result.verdict is Verdict.BLOCKED:
+        return NOT_ENTERED if result.reason else "b"
+    return result.verdict.value[0] if _telling(result.verdict) else QUIET
 
 
 def _row(found: matrix.Scenario) -> str:

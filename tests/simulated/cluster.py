@@ -64,6 +64,7 @@ SHAPES: Mapping[str, Callable[[], Inventory]] = {
     "IPv6": lambda: shaped(2, 8, simulation__ipv6=True),
     "a table of the site's own": lambda: shaped(2, 8, rank_table__generate=False),
     "no containers": lambda: shaped(2, 8, container__engine="none"),
+    "4 x 8, fibres by rail": lambda: shaped(4, 8, layout="rail"),
     "an answer that is known": lambda: shaped(2, 8, server__expect__chat=ANSWER),
     "LMDeploy 0.11.1": lambda: shaped(2, 8, simulation__lmdeploy_version="0.11.1"),
     "LMDeploy 0.16.0": lambda: shaped(2, 8, simulation__lmdeploy_version="0.16.0"),

@@ -112,6 +112,24 @@ def test_a_whole_node_that_is_cut_off_is_one_cause(tmp_path):
     assert {str(r.finding.cause) for r in found.root_causes} == {"NET220 on node-b"}
 
 
+@pytest.mark.parametrize(
+    ("faults", "causes"),
+    [
+        (("device-unreachable@node-b/3",), {"NET220 on node-b/3"}),
+        (("link-down@node-c/0",), {"NET207 on node-c/0"}),
+        (
+            ("device-unreachable@node-b/3", "tls-differs@node-d/6", "tls-differs@node-a/1"),
+            {"NET220 on node-b/3", "NET204 on node-d/6", "NET204 on node-a/1"},
+        ),
+    ],
+    ids=["dead", "down", "dead and two switches"],
+)
+def test_a_declared_direct_connection_hides_no_fault(faults, causes, tmp_path):
+    """What is not wired is not missed (all is green without a fault: SHAPES), and what is dead is found all the same."""
+    found = verdicts(tmp_path, *faults, inventory=SHAPES["4 x 8, fibres by rail"]())
+    assert {str(r.finding.cause) for r in found.root_causes} == causes
+
+
 def test_faults_come_from_the_inventory_too():
     assert with_faults("server-dies").simulation.faults == ("server-dies",)
 

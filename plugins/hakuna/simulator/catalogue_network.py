@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hakuna.simulator.fault_kind import FaultKind, Scope
+from hakuna.simulator.fault_kind import FaultKind, Scope, Shows
 
 _GATE = "every later stage"
 _D, _N = Scope.DEVICE, Scope.NODE
@@ -129,6 +129,15 @@ FAULTS = (
         "NET220",
         _GATE,
         source="vllm-ascend #168",
+    ),
+    FaultKind(
+        "wired-by-rail",
+        Scope.CLUSTER,
+        "fibres join devices of one device_id only, and the inventory says that there is a switch",
+        "NET220",
+        _GATE,
+        "msprechecker (fibre direct-connect: only same-index NPUs reach each other)",
+        shows=Shows.CLUSTER,
     ),
     FaultKind("partial-loss", _D, "one of three packets is lost to and from the device", "NET221", _GATE, "guide 0"),
     FaultKind("slow-pair", Scope.PAIR, "pings from the one device to the other take 40 ms", "NET222", "", "guide 0"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from hakuna.inventory.model import Chip, Inventory, Node
+from hakuna.inventory.model import Chip, Inventory, Layout, Node
 from hakuna.simulator.faults import Fault
 from hakuna.where import Where
 
@@ -102,6 +102,11 @@ class ClusterSpec:
             return False
         where = Where(node, device)
         return any(place.covers(where) for place in places)
+
+    @cached_property
+    def by_rail(self) -> bool:
+        """Whether devices of one index only are wired to each other: so declared, or so built against the inventory."""
+        return self.inventory.layout is Layout.RAIL or self.has("wired-by-rail")
 
     def has_pair(self, name: str, source: Where, target: Where) -> bool:
         """Whether that fault is on the way from ``source`` to ``target``."""

@@ -207,7 +207,7 @@ def _lost(node: SimNode, device: Device, targets: tuple[Device, ...], packets: i
     if not targets:
         return everything
     target = targets[0]
-    if not target.link_up:
+    if not target.link_up or (spec.by_rail and device.index != target.index):
         return everything
     if not spec.faults:
         return frozenset()

@@ -70,7 +70,7 @@ def _answers(spec: ClusterSpec, source: Device, touched: frozenset[str]) -> Call
     first, second, third = (_rows(packet, spec.inventory.simulation.slower_mesh) for packet in range(PACKETS))
     begun = zlib.crc32(f"{source.ip}>".encode())
     words = f" 1000.00\ndevice {source.index} {'PING6' if source.ipv6 else 'PING'} "
-    plain = _plain(spec, touched, source.ipv6)
+    plain = _plain(spec, touched, source.ipv6, source.index if spec.by_rail else None)
 
     def answered(address: str) -> str:
         target = plain.get(address)
@@ -83,11 +83,15 @@ def _answers(spec: ClusterSpec, source: Device, touched: frozenset[str]) -> Call
     return answered
 
 
-@lru_cache(maxsize=8)  # families and faults of the clusters of one process
-def _plain(spec: ClusterSpec, touched: frozenset[str], ipv6: bool) -> Mapping[str, bytes]:
-    """The addresses that one device alone has, of this family, on a node without a fault."""
+@lru_cache(maxsize=32)  # families, faults and rails of the clusters of one process
+def _plain(spec: ClusterSpec, touched: frozenset[str], ipv6: bool, rail: int | None) -> Mapping[str, bytes]:
+    """The addresses that one device alone has, of this family, on a node without a fault, and on this rail."""
     return {
         address: address.encode()
         for address, (device, *others) in spec.by_address.items()
-        if not others and device.ip == address and device.ipv6 is ipv6 and device.where.node not in touched
+        if not others
+        and device.ip == address
+        and device.ipv6 is ipv6
+        and device.where.node not in touched
+        and rail in (None, device.index)
     }
