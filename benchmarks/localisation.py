@@ -79,12 +79,36 @@ def lossy_scenario(dice: random.Random, tally: Counter[str], packets: int) -> No
     world = replace(random_world(dice), mode=MeshMode.FULL)
     rates: dict[Fault, float] = {}
     for _ in range(dice.randint(1, 2)):
-        a, b = dice.choice(world.pairs)
-        kinds = [world_of.device(a), world_of.device_out(a), world_of.device_in(a), world_of.pair(a, b)]
-        kinds += [world_of.node(a.node)] if world.nodes > 2 else []  # noqa: PLR2004  # of two, either
+        kinds = _places(dice, world)
         rates[dice.choice(kinds)] = dice.uniform(0.15, 0.6)
     if dice.random() < 0.5:  # noqa: PLR2004  # half
         rates[world_of.device(dice.choice(world.all))] = 1.0
+    _judge_lossy(dice, tally, packets, world, rates)
+
+
+def mixed_scenario(dice: random.Random, tally: Counter[str], packets: int) -> None:
+    """One to four places are at fault: at least one of them loses 15 to 60 % of its packets, the others all."""
+    world = replace(random_world(dice), mode=MeshMode.FULL)
+    rates: dict[Fault, float] = {}
+    faults = dice.randint(1, 4)
+    lossy = dice.randint(1, faults)
+    for number in range(faults):
+        place = dice.choice(_places(dice, world))
+        rates[place] = dice.uniform(0.15, 0.6) if number < lossy else 1.0
+    _judge_lossy(dice, tally, packets, world, rates)
+
+
+def _places(dice: random.Random, world: World) -> list[Fault]:
+    a, b = dice.choice(world.pairs)
+    kinds = [world_of.device(a), world_of.device_out(a), world_of.device_in(a), world_of.pair(a, b)]
+    kinds += [world_of.node(a.node)] if world.nodes > 2 else []  # noqa: PLR2004  # of two, either
+    return kinds
+
+
+def _judge_lossy(
+    dice: random.Random, tally: Counter[str], packets: int, world: World, rates: dict[Fault, float]
+) -> None:
+    """Let the packets be lost, and count what is blamed for it."""
     matrix = LossMatrix(world.all, packets)
     board, counts = board_of(world), {}
     masks = {f: f.pairs(board) for f in rates}
@@ -125,6 +149,12 @@ def chunk(number: int, count: int, lossy: int) -> Counter[str]:
             own: Counter[str] = Counter()
             lossy_scenario(dice, own, packets)
             tally.update({f"{name} {packets}": n for name, n in own.items()})
+    dice = random.Random(SEED + CHUNKS + number)  # noqa: S311  # likewise
+    for _ in range(lossy):
+        for packets in (3, 20):
+            own = Counter()
+            mixed_scenario(dice, own, packets)
+            tally.update({f"mixed {name} {packets}": n for name, n in own.items()})
     return tally
 
 
@@ -166,11 +196,12 @@ def report(t: Counter[str], seconds: float) -> list[str]:
         ("precision, nothing set aside", share(t["hits of all"], t["blamed"])),
         ("recall, nothing set aside", share(t["hits of all"], t["parts"])),
     ]
-    for packets in (3, 20):
-        own = {n: t[f"lossy {n} {packets}"] for n in ("scenarios", "parts", "blamed", "right", "exact")}
-        figures = f"precision {share(own['right'], own['blamed'])}, recall {share(own['right'], own['parts'])}"
-        exact = f"exact {share(own['exact'], own['scenarios'])} of {own['scenarios']:,} scenarios"
-        rows.append((f"lossy ports, {packets} packets", f"{figures}, {exact}"))
+    for kind, name in (("lossy", "lossy ports"), ("mixed lossy", "lossy among 1 to 4")):
+        for packets in (3, 20):
+            own = {n: t[f"{kind} {n} {packets}"] for n in ("scenarios", "parts", "blamed", "right", "exact")}
+            figures = f"precision {share(own['right'], own['blamed'])}, recall {share(own['right'], own['parts'])}"
+            exact = f"exact {share(own['exact'], own['scenarios'])} of {own['scenarios']:,} scenarios"
+            rows.append((f"{name}, {packets} packets", f"{figures}, {exact}"))
     rows += [(name, f"{n:,} pairs judged in {taken:.2f} s of processor time") for name, n, taken in times()]
     return [f"{name:<30} {text}" for name, text in rows]
 

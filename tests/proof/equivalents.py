@@ -22,5 +22,6 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         'found = [(":" in a.ip, a.ip, a.prefix) for _, a in network.address if a.ip is not None and a.prefix is not None]',
         "drop a device",
     ): ("a vote: one device less does not turn it"),
+    ("rails = [{d.device for d in g} for g in devices]", "drop a node"): "a group of one device_id is on several nodes",
     ("for node in sorted({p.node for p in silent}):", "drop a device"): "the names of the nodes are the same",
 }

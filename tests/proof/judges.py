@@ -12,7 +12,12 @@ from hakuna.judgement import (
     garbage,
     hccl_variables,
     log_cause,
+    mesh_again,
     mesh_matrix,
+    mesh_places,
+    mesh_probe,
+    mesh_split,
+    mesh_words,
     rank_table_hccl,
     rank_table_lmdeploy,
     rank_table_pods,
@@ -46,6 +51,10 @@ SINGLE: tuple[Any, ...] = (
 )
 #: Modules that judge logs: their functions run in the cells of the checks, and in scenes of their own (cases.py).
 OF_CHECKS: tuple[ModuleType, ...] = (log_cause,)
+#: Modules that localise faults in a mesh, and have cells of their own (mesh_cases.py): which devices and pairs a place is
+#: of, splits and what the devices say of themselves, what is told, and the ping that decides. Not the search for the
+#: smallest explanation (mesh_blame, mesh_cover, mesh_lossy): the benchmark and tests/judgement/test_mesh_exact.py hold that.
+OF_MESHES: tuple[ModuleType, ...] = (mesh_places, mesh_split, mesh_words, mesh_probe, mesh_again)
 #: Modules that judge rank tables: the stage judges the table once, so they have cells of their own (cases.py).
 OF_TABLES: tuple[ModuleType, ...] = (
     rank_table_rules,

@@ -8,12 +8,13 @@ cells that its own rule reports something in; those that survive everywhere are 
 from __future__ import annotations
 
 import functools
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import cases
@@ -22,6 +23,7 @@ import judges
 import matrix
 import mutator
 from equivalents import EQUIVALENT
+from mesh_cases import mesh_cases
 from unparsed import TOLD_ANYWAY, unparsed_is_empty
 
 from hakuna.judgement.rules import BOOK
@@ -31,6 +33,8 @@ from hakuna.simulator.catalogue import CATALOGUE, COMBINED, VARIANTS
 KINDS = {**CATALOGUE, **VARIANTS}
 #: So many cells of one judge are tried at most: the red ones, and those of clean clusters.
 MOST_CELLS = 500
+#: A judge that takes so many seconds for one cell does not come to an end: a loop that was turned round.
+LONGEST = 30.0
 
 #: A rule that is as without the fault, and one of a stage that is not entered, in the grid.
 QUIET, NOT_ENTERED = ".", "x"
@@ -71,10 +75,18 @@ class Target:
 
 
 def _noticed(cell: Cell) -> bool:
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST)
     try:
         return cell()
     except Exception:  # noqa: BLE001  # a judge that breaks is noticed, whatever it breaks with
         return True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _too_long(_signal: int, _frame: object) -> None:
+    raise TimeoutError("a mutant does not come to an end")
 
 
 def counts(target: Target, *, dropped: bool) -> bool:
@@ -124,7 +136,9 @@ class Share:
 
     def targets(self) -> list[Target]:
         """Every mutant, in the same order in every share."""
-        return [*self._of_checks(), *self._of_judges(), *self._of_tables()]
+        own = cases.all_cases()
+        tables = self._of_cases(judges.OF_TABLES, [c for c in own if c.name.startswith("table ")])
+        return [*self._of_checks(), *self._of_judges(), *tables, *self._of_cases(judges.OF_MESHES, mesh_cases())]
 
     def _of_checks(self) -> Iterator[Target]:
         for rule in BOOK:
@@ -152,14 +166,14 @@ class Share:
             for mutant in mutator.mutants(function):
                 yield Target(f"judge: {mutant.name}", _planting(mutant), scenes if of_logs else [], cells, mutant)
 
-    def _of_tables(self) -> Iterator[Target]:
-        functions = list(judges.of_modules(judges.OF_TABLES))
+    def _of_cases(self, modules: tuple[ModuleType, ...], own: list[cases.Case]) -> Iterator[Target]:
+        """The mutants of judges that have cells of their own, of which this share tries its part."""
+        functions = list(judges.of_modules(modules))
         cells: dict[FunctionType, list[Cell]] = {f: [] for f in functions}
-        for case in cases.all_cases()[self.number :: self.of]:
-            if case.name.startswith("table "):
-                cell = _case(case)
-                for function in _heard(case.outcome, functions):
-                    cells[function].append(cell)
+        for case in own[self.number :: self.of]:
+            cell = _case(case)
+            for function in _heard(case.outcome, functions):
+                cells[function].append(cell)
         for function in functions:
             for mutant in mutator.mutants(function):
                 yield Target(f"judge: {mutant.name}", _planting(mutant), cells[function], [], mutant)

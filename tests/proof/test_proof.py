@@ -10,7 +10,8 @@ import pytest
 import share
 from cases import all_cases
 from cluster import fault_inventory, judged
-from judges import OF_CHECKS, OF_TABLES, of_modules
+from judges import OF_CHECKS, OF_MESHES, OF_TABLES, of_modules
+from mesh_cases import mesh_cases
 
 from hakuna.judgement.rules import BOOK
 from hakuna.judgement.verdict import Verdict
@@ -75,8 +76,9 @@ def test_a_combination_of_which_one_cause_is_missing_is_not_exact(clocks):
 def test_the_judges_of_tables_meshes_and_logs_are_mutated_and_have_cells():
     made = [m for f in of_modules((*OF_TABLES, *OF_CHECKS)) for m in mutator.mutants(f)]
     assert len(made) > 200
-    assert {"_of_tables", "_of_judges"} <= set(vars(share.Share))
-    assert len({c.name for c in all_cases()}) == len(all_cases()) > 200
+    assert len([m for f in of_modules(OF_MESHES) for m in mutator.mutants(f)]) > 100
+    for listed in (all_cases(), mesh_cases()):
+        assert len({c.name for c in listed}) == len(listed) > 200
 
 
 def test_gibberish_is_never_green(clocks, tmp_path):
