@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -13,16 +12,19 @@ from typing import Any
 import test_log_cause as logs
 import test_rank_table_rules as spoilt
 
-from hakuna.inventory.model import Chip
-from hakuna.judgement import rank_table_rules
+from hakuna.inventory.model import Chip, Node
 from hakuna.judgement.log_cause import LogCause, World, first_cause
+from hakuna.judgement.rank_table_fault import place_of
 from hakuna.judgement.rank_table_hccl import PATH_LIMIT
 from hakuna.judgement.rank_table_rules import Profile, TableContext, judge
 from hakuna.where import Where
 from support.rank_tables import GUIDE, deployment
 
-#: The texts are read once: reading is no judge, and takes longer than all of them.
-rank_table_rules.read_json = functools.cache(rank_table_rules.read_json)  # type: ignore[attr-defined]  # imported there
+#: Where the entries of a table are in a cluster: its nodes, of other devices than the table's on one of them.
+NODES = tuple(
+    Node(name=f"node-{n}", address=f"n{n}", node_ip=f"10.0.0.{n + 1}", device_ids=(0, 1, 2, 3) if n else (4, 5, 6, 7))
+    for n in range(3)
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ def _table(name: str, text: str, context: TableContext) -> Iterator[Case]:
     for profile in Profile:
 
         def call(profile: Profile = profile) -> object:
-            return judge(text, profile, context)
+            found = judge(text, profile, context)
+            return found, [place_of(fault, NODES) for fault in found]
 
         yield Case(f"table {name} {profile.name}", call)
 

@@ -18,11 +18,14 @@ from hakuna.judgement import (
     mesh_probe,
     mesh_split,
     mesh_words,
+    rank_table_fault,
     rank_table_hccl,
+    rank_table_json,
     rank_table_lmdeploy,
     rank_table_pods,
     rank_table_rules,
     rank_table_shared,
+    rank_table_view,
     sizes,
     verdict,
     versions,
@@ -62,6 +65,9 @@ OF_TABLES: tuple[ModuleType, ...] = (
     rank_table_hccl,
     rank_table_lmdeploy,
     rank_table_pods,
+    rank_table_view,
+    rank_table_json,
+    rank_table_fault,
 )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from hakuna.judgement.rank_table_fault import FaultCode, TableFault
 from hakuna.judgement.rank_table_json import Element, Kind
@@ -121,10 +122,12 @@ class View:
         servers = tuple(Server(e, (e.where or (0, None))[0]) for e in top.children("server_list"))
         return cls(top, servers, tuple(d for s in servers for d in s.devices))
 
+    @cached_property
+    def _by_index(self) -> dict[int, Server]:
+        return {s.index: s for s in self.servers}
+
     def server_of(self, where: tuple[int, int | None]) -> Server | None:
-        if where[0] < len(self.servers) and self.servers[where[0]].index == where[0]:
-            return self.servers[where[0]]
-        return next((s for s in self.servers if s.index == where[0]), None)
+        return self._by_index.get(where[0])
 
     def at(self, path: str) -> tuple[Server | None, Device | None]:
         """The server and the device that a path leads to or through."""
