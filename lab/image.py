@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hakuna import releases
 from hakuna.inventory.model import GUIDE_IMAGE
 from hakuna.simulator import lmdeploy_server
 from hakuna.simulator.cluster import CANN
@@ -167,6 +168,8 @@ def _own(venv: Path, twin: Twin | None) -> dict[str, tuple[bytes, int]]:
     # These load each other by path, so they must not lie in a package.
     for source in sorted(package.glob("lmdeploy_server*.py")):
         own[f"{LMDEPLOY}/{source.name}"] = (source.read_bytes(), 0o644)
+    for source in sorted(Path(releases.__file__).parent.glob("*.py")):
+        own[f"{LMDEPLOY}/releases/{source.name}"] = (source.read_bytes(), 0o644)
     for source in sorted(_STAND_IN.glob("*.py")):
         own[f"{LMDEPLOY}/lmdeploy/{source.name}"] = (source.read_bytes(), 0o644)
     start = f"#!{venv}/bin/python3\nfrom lmdeploy.command import main\n\nmain()\n"

@@ -28,7 +28,7 @@ def test_the_guide_brings_up_a_service_and_leaves_nothing(lab, tmp_path):
     told = run(tmp_path)
     assert told.verdict == "READY", told.output
     way = bring_up(newest(tmp_path) / "evidence")
-    assert way.steps[-1].name == "server"
+    assert way.steps[-1].name == "server.boot"
     assert way.own_percent <= 5, f"Hakuna's own share of {way.seconds:.1f} s: {way.own:.1f} s"
     for host in lab.hosts:
         assert on(lab, host, "docker", "ps", "-aq") == ""

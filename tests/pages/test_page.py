@@ -137,7 +137,7 @@ def test_the_way_of_the_bring_up_names_what_each_step_waited_for(green):
     steps = re.findall(r'<th scope="row"><code>([\w.]+)</code>', path)
     assert steps[0] == "container.lease"
     assert steps.index("container.run") < steps.index("ray.head") < steps.index("ray.workers")
-    assert steps[-2:] == ["server.poll", "server"]
+    assert steps[-3:] == ["server.poll", "server", "server.boot"]
     assert set(re.findall(r"<td>(node-[ab])</td>", path)) == {"node-a", "node-b"}
     assert re.search(r"in all, of which [\d.]+ m?s \([\d.]+ %\) were Hakuna&#39;s own", path)
 

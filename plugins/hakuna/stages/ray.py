@@ -78,7 +78,8 @@ def collect(run: Run) -> RayFacts:
         started |= {n.where: answers.reading(n.name, "ray.start", ray_probe.parse_start) for n in joins}
     up = {w.node for w, r in started.items() if r.fact is not None and r.fact.ok}
     cluster, status = _formed(run, {n.node_ip for n in inventory.nodes if n.name in up})
-    raylets = run.send("ray", run.everywhere(lambda _node: [look, containers.either_way(host.boot_id())]))
+    raylets = run.send("ray", run.everywhere(lambda _node: [look]))
+    boots = run.send("ray.boot", run.everywhere(lambda _node: [host.boot_id()]))  # the host's own: never by Ray
     return RayFacts(
         before=before.per_node("procs.ray", procs.parse_procs) if before else Table({}),
         started=Table(started),
@@ -87,7 +88,7 @@ def collect(run: Run) -> RayFacts:
         raylets=raylets.per_node("procs.ray", procs.parse_procs).map(
             lambda found: tuple(p for p in found if RAYLET in p.argv[0])
         ),
-        boot_id=raylets.per_node("host.boot_id", host.parse_boot_id),
+        boot_id=boots.per_node("host.boot_id", host.parse_boot_id),
     )
 
 

@@ -74,6 +74,7 @@ def collect(run: Run) -> ServerFacts:
         pid = _pid(started.outcome(head.name, "server.start").text)
     died, ready, waited = _wait(run, pid)
     answers = run.send("server", _look(run))
+    boots = run.send("server.boot", run.everywhere(lambda _node: [host.boot_id()]))
     log = answers.reading(head.name, "server.log", lmdeploy_log.parse_log)
     text = answers.outcome(head.name, "server.log").text
     process = answers.reading(head.name, "procs.server", procs.parse_procs)
@@ -91,7 +92,7 @@ def collect(run: Run) -> ServerFacts:
         process=process,
         arguments=_arguments(process),
         workers=answers.per_node("procs.workers", procs.parse_procs),
-        boot_id=answers.per_node("host.boot_id", host.parse_boot_id),
+        boot_id=boots.per_node("host.boot_id", host.parse_boot_id),
         npu=answers.per_node("npu.info", npu_smi.parse_info),
         health=run.hear(lmdeploy_http.health(inventory, "server.health")),
         models=run.hear(lmdeploy_http.models(inventory, "server.models")),
@@ -107,7 +108,7 @@ def _look(run: Run) -> dict[str, Batch]:
     inventory = run.inventory
     everywhere = [
         containers.inside(inventory, procs.procs("workers", WORKER)),
-        *map(containers.either_way, (npu_smi.info(), host.boot_id())),
+        containers.either_way(npu_smi.info()),
     ]
     batches = {n.name: list(everywhere) for n in inventory.nodes}
     batches[inventory.head_node.name] += [
