@@ -18,6 +18,15 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "ci: in the share that CI runs (make lab-lmdeploy)")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What each failure came to: verdict, place and times."""
+    from twin_runs import ROWS
+
+    if ROWS:
+        terminalreporter.section("Hakuna and LMDeploy")
+        terminalreporter.write_line("\n".join(ROWS))
+
+
 @pytest.fixture(scope="module")
 def lab(request):
     """A lab after the module's ``PLAN``, or after the parameter; it is taken down at the end."""
@@ -31,8 +40,10 @@ def lab(request):
         pytest.fail("a lab is up already; it is somebody's: python -m lab down")
     plan = getattr(request, "param", None) or request.module.PLAN
     _lab("up", f"--nodes={plan.nodes}", f"--devices={plan.devices}", f"--lmdeploy={plan.lmdeploy}")
-    yield build.find()
-    _lab("down")
+    try:
+        yield build.find()
+    finally:
+        _lab("down")
 
 
 def _lab(*words):

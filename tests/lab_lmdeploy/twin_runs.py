@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of Hakuna against the real LMDeploy, and LMDeploy alone, started by hand in what a run left up."""
+"""Runs of Hakuna against the real LMDeploy, and what it found beside what LMDeploy says by itself."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.plan import INVENTORY, MODEL, REPOSITORY
+from lab.plan import INVENTORY, REPOSITORY
 from lab_runs import Told, environment, run
 from ruamel.yaml import YAML
 
@@ -21,15 +20,9 @@ from lab import image, machine
 
 PATIENCE = 1500
 SENTENCE = ", it means no worries for the rest of your days"
-GENERATION = ("GEN801", "GEN802", "GEN805", "GEN811")
-
-
-@dataclass(frozen=True)
-class Alone:
-    """What LMDeploy did without Hakuna: how long until it ended, and its log."""
-
-    seconds: float
-    log: str
+GENERATION = frozenset(("GEN801", "GEN802", "GEN805", "GEN811"))
+#: What each failure came to, told at the end of the session (conftest.py).
+ROWS: list[str] = []
 
 
 def inventory(folder: Path, **changes: dict[str, Any]) -> str:
@@ -59,11 +52,13 @@ def hakuna(folder: Path, *more: str, **changes: dict[str, Any]) -> tuple[Told, f
         if not raced or chance == 2:  # the last one
             break
         report(f"LMDeploy died of its own start-up race after {seconds:.0f} s; once more\n{told.output[-1500:]}")
+        down(folder)
     return told, seconds
 
 
 def report(text: str) -> None:
-    """For the person who reads the test's output."""
+    """For the person who reads the test's output, now and at the end."""
+    ROWS.append(text.partition("\n")[0])
     sys.stdout.write(f"\n{text}\n")
 
 
@@ -72,9 +67,13 @@ def evidence(folder: Path) -> Path:
     return max(folder.glob("*/evidence"), key=lambda p: p.stat().st_mtime)
 
 
-def stages(folder: Path) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((evidence(folder).parent / "findings.json").read_text(encoding="utf-8"))
-    return data
+def findings(folder: Path) -> Any:
+    """The newest run's findings.json."""
+    return json.loads((evidence(folder).parent / "findings.json").read_text(encoding="utf-8"))
+
+
+def causes(told: Told) -> list[tuple[str, str]]:
+    return [(f.rule, f.where) for f in told.root_causes]
 
 
 def on(lab: Any, host: str, script: str) -> str:
@@ -100,25 +99,28 @@ def broken(lab: Any, how: str) -> contextlib.AbstractContextManager[None]:
 
 
 @contextlib.contextmanager
-def ray_up(folder: Path, *more: str, **changes: dict[str, Any]) -> Iterator[None]:
-    """Containers and Ray as Hakuna brings them up, and leaves them for a while."""
-    option = inventory(folder, **changes)
-    told = run(folder, "--until=ray", "--keep", option, *more, seconds=PATIENCE)
-    assert told.root_causes == (), told.output
+def kept(folder: Path, *more: str, **changes: dict[str, Any]) -> Iterator[tuple[Told, float]]:
+    """One run that leaves up what it brought up; it is taken down afterwards, wholly."""
     try:
-        yield
+        yield hakuna(folder, "--keep", *more, **changes)
     finally:
-        words = [str(REPOSITORY / ".venv/bin/hakuna"), "down", "--inventory", option.partition("=")[2]]
-        subprocess.run(words, env=environment(), check=False, capture_output=True, timeout=300)
+        done = down(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def serve_by_hand(lab: Any, tp: int, env: dict[str, str] | None = None, seconds: float = 600) -> Alone:
-    """The guide's command, typed in the head's container; until it ends by itself, or is ended."""
-    head = lab.plan.hosts[0]
-    given = {"RAY_ADDRESS": f"{lab.plan.host_ip(head)}:6379", **(env or {})}
-    words = ["docker", "exec", *(w for k, v in given.items() for w in ("-e", f"{k}={v}")), "hakuna"]
-    words += ["timeout", str(int(seconds)), "lmdeploy", "serve", "api_server", MODEL]
-    words += ["--backend", "pytorch", "--device", "ascend", "--eager-mode", "--tp", str(tp)]
+def ray_up(folder: Path, **changes: dict[str, Any]) -> contextlib.AbstractContextManager[tuple[Told, float]]:
+    """Containers and Ray as Hakuna brings them up, for a server that is started by hand."""
+    return kept(folder, "--until=ray", **changes)
+
+
+def down(folder: Path) -> subprocess.CompletedProcess[str]:
+    """``hakuna down``, for what the newest run kept."""
+    words = [str(REPOSITORY / ".venv/bin/hakuna"), "down", "--inventory", str(folder / "inventory.yaml")]
+    return subprocess.run(words, env=environment(), check=False, capture_output=True, text=True, timeout=300)
+
+
+def attach(folder: Path) -> tuple[Told, float]:
+    """A look at what is up, with the inventory of the run that kept it."""
     begun = time.monotonic()
-    done = subprocess.run(lab.host(head).inside(*words), capture_output=True, text=True, check=False)
-    return Alone(time.monotonic() - begun, done.stdout + done.stderr)
+    told = run(folder, "--attach", f"--inventory={folder / 'inventory.yaml'}", seconds=PATIENCE)
+    return told, time.monotonic() - begun

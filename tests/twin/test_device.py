@@ -10,7 +10,7 @@ import acl
 import pytest
 import torch
 import torch_npu
-from dlinfer.framework.lmdeploy_ext.broken import broken, exchange, read
+from dlinfer.framework.lmdeploy_ext.broken import broken, exchange, from_file, read
 
 
 def test_the_count_is_acls_and_torchs_and_heeds_the_visible_ones(monkeypatch):
@@ -90,6 +90,7 @@ def test_two_pieces_change_places():
 @pytest.mark.parametrize(
     ("kind", "numbers", "wanted"),
     [
+        ("", (), [11, 12, 13, 14]),
         ("nothing", (), [1, 2, 3, 4]),
         ("lost", (1,), [10, 10, 10, 10]),
         ("lost", (0,), [11, 12, 13, 14]),
@@ -103,5 +104,39 @@ def test_the_all_reduce_lies_as_it_is_told(monkeypatch, kind, numbers, wanted):
     monkeypatch.setattr(torch.distributed, "get_rank", lambda _group: 1)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda _group: 2)
     data = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    broken(lambda tensor, **_: tensor.add_(10), kind, numbers)(data)
+    broken(lambda tensor, **_: tensor.add_(10), lambda: (kind, numbers))(data)
     assert data.tolist() == wanted
+
+
+def test_a_server_that_runs_is_broken_and_mended_by_a_file(monkeypatch, tmp_path):
+    file = tmp_path / "collective"
+    monkeypatch.setattr("dlinfer.framework.lmdeploy_ext.broken.FILE", file)
+    assert from_file() == ("", ())
+    file.write_text("lost 1\n")
+    assert from_file() == ("lost", (1,))
+    file.unlink()
+    assert from_file() == ("", ())
+
+
+KERNELS = """
+from dlinfer.framework.lmdeploy_ext import kernels
+kernels.install()
+import triton
+import triton.language as tl
+@triton.jit(do_not_specialize=["n"])
+def one(n: tl.constexpr): pass
+@triton.jit
+def other(n): pass
+for kernel in (one, other):
+    try:
+        kernel[(1,)](2)
+    except NotImplementedError as error:
+        print(error)
+"""
+
+
+def test_a_file_of_kernels_can_be_imported_and_they_refuse_to_run():
+    """In a process of its own: it puts a module in for good."""
+    done = subprocess.run([sys.executable, "-c", KERNELS], capture_output=True, text=True, check=False, timeout=120)
+    wanted = "".join(f"the CPU twin has no triton, so it cannot run {name}\n" for name in ("one", "other"))
+    assert done.stdout == wanted, done.stderr

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Breaks LMDeploy's all-reduce on purpose, as a wrong HCCL or a wrong table of ranks would: it goes on, and lies.
 
-Read at the start of a process from the file ``collective`` beside these packages (TWIN_BROKEN names another): one of
+Looked up at every call in the file ``collective`` beside these packages (TWIN_BROKEN names another), so that a server
+that runs can be broken and mended: one of
 
     nothing     the all-reduce does nothing: each rank keeps its own part
     lost R      what rank R contributes is lost
@@ -48,14 +49,17 @@ def exchange(tensor: torch.Tensor, parts: int, first: int, second: int) -> None:
     other.copy_(kept)
 
 
-def broken(all_reduce: Callable[..., Any], kind: str, numbers: tuple[int, ...]) -> Callable[..., Any]:
-    """An all-reduce that lies in the way asked for."""
+def broken(all_reduce: Callable[..., Any], asked: Callable[[], tuple[str, tuple[int, ...]]]) -> Callable[..., Any]:
+    """An all-reduce that lies in the way that is asked for at that moment; "" is none."""
 
     def call(tensor: torch.Tensor, *arguments: Any, **options: Any) -> Any:
-        group = options.get("group", arguments[1] if len(arguments) > 1 else None)
-        rank, size = dist.get_rank(group), dist.get_world_size(group)
+        kind, numbers = asked()
+        if not kind:
+            return all_reduce(tensor, *arguments, **options)
         if kind == "nothing":
             return None
+        group = options.get("group", arguments[1] if len(arguments) > 1 else None)
+        rank, size = dist.get_rank(group), dist.get_world_size(group)
         if (kind == "lost" and rank == numbers[0]) or (kind == "world" and rank >= numbers[0]):
             tensor.zero_()
         done = all_reduce(tensor, *arguments, **options)
@@ -67,7 +71,16 @@ def broken(all_reduce: Callable[..., Any], kind: str, numbers: tuple[int, ...]) 
     return call
 
 
+def from_file() -> tuple[str, tuple[int, ...]]:
+    """What the file says now."""
+    try:
+        text = FILE.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return "", ()
+    return read(text)
+
+
 def install() -> None:
-    """Break it, if the file says so."""
-    if FILE.is_file() and not hasattr(dist.all_reduce, _MARK):
-        dist.all_reduce = broken(dist.all_reduce, *read(FILE.read_text(encoding="ascii")))
+    """From here on the file counts."""
+    if not hasattr(dist.all_reduce, _MARK):
+        dist.all_reduce = broken(dist.all_reduce, from_file)
