@@ -17,7 +17,7 @@ from lab.plan import MODEL
 from lab import machine
 
 #: Where Hakuna looks for the server's log, too.
-LOG = "/tmp/hakuna/api_server.log"  # noqa: S108  # on the lab's host, the inventory's default
+LOG = "/tmp/hakuna/api_server.log"  # on the lab's host, the inventory's default
 PORT = 23333
 _TROUBLE = re.compile(r"^(?:\([^)]*\)\s*)*(?:\S+ \S+ - \S+ - ERROR - |(?:\w+\.)*\w*(?:Error|Exception)\b)")
 
