@@ -86,14 +86,17 @@ def alone(lab: Any, tp: int, env: dict[str, str] | None = None, seconds: float =
 def serving(lab: Any, tp: int, env: dict[str, str] | None = None, *more: str, seconds: float = 300) -> Iterator[float]:
     """A server that answers; the seconds that it took."""
     head = lab.host(lab.plan.hosts[0])
-    script = f'mkdir -p {LOG.rpartition("/")[0]}; l={LOG}; setsid "$@" </dev/null >$l 2>&1 &'
+    machine.run(head.inside("mkdir", "-p", LOG.rpartition("/")[0]))
     begun = time.monotonic()
-    machine.run(head.inside("sh", "-c", script, "spawn", *command(lab, tp, env, more)))
+    words = head.inside("sh", "-c", f'exec "$@" >{LOG} 2>&1', "serve", *command(lab, tp, env, more))
+    running = subprocess.Popen(words, stdin=subprocess.DEVNULL)
     try:
-        machine.wait_for(lambda: _healthy(head), "the server to answer", seconds)
+        machine.wait_for(lambda: running.poll() is not None or _healthy(head), "the server to answer", seconds)
+        assert running.poll() is None, machine.run(head.inside("tail", "-n", "30", LOG))
         yield time.monotonic() - begun
     finally:
         end(lab)
+        running.wait(60)
 
 
 def _healthy(head: Any) -> bool:
@@ -116,3 +119,4 @@ def _timer(seconds: float, then: Any) -> Iterator[list[bool]]:
         yield over
     finally:
         timer.cancel()
+        timer.join()  # what it does is done before anything else begins
