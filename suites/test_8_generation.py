@@ -280,3 +280,28 @@ def test_no_worker_failed_in_a_request(generation, inventory, findings):
             fix=cause.advice,
             evidence=cause.source,
         )
+
+
+@rule("GEN815", guide="4.1", rests_on=("GEN801", "GEN802", "GEN805"), needs=("GEN811",))
+def test_the_answer_is_that_of_one_process(generation, findings):
+    """The same model, in one process without ranks, decoding greedily: what tensor parallelism adds must be nothing.
+
+    Judged on the greedy answers of completions and chat against transformers on the head's CPU, as far as each of its
+    tokens is well ahead of the next best (a device's 16 bits may tip the others); for models up to
+    thresholds.reference_gib that transformers can load.
+
+    Fix: run the collective stage; compare the model files of the nodes and the ranks' order
+    Source: lmdeploy #3354, #3637; transformers generate()
+    """
+    if generation.reference is None:
+        findings.skip(generation.no_reference)
+    reference = generation.reference.value
+    if reference.error:
+        findings.skip(f"transformers gives no reference: {reference.error[:160]}")
+    for door, said, reading, parse in (
+        ("completions", reference.completion, generation.completion, http.parse_completion),
+        ("chat", reference.chat, generation.chat, http.parse_chat),
+    ):
+        text = parse(reading.value).text
+        if said is not None and not said.agrees(text):
+            findings.fail(Where.cluster(), expected=f"{door}: {said.text}", observed=text)

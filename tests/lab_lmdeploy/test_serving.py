@@ -9,7 +9,7 @@ import pytest
 from by_hand import alone, serving, workers
 from lab.plan import Plan
 from lab.twin import packages
-from twin_runs import attach, causes, changed, hakuna, on, ray_up, report
+from twin_runs import GENERATION, attach, broken, causes, changed, findings, hakuna, on, ray_up, report
 
 from lab import image
 
@@ -38,6 +38,21 @@ def judge(folder, name, wanted):
 def test_it_is_ready_as_the_guide_starts_it(lab, cluster):
     with serving(lab, TP, None, EAGER):
         judge(cluster, "as the guide says", [])
+
+
+def test_without_an_expected_answer_one_process_tells(lab, cluster, tmp_path):
+    """The answer of the model without ranks is what the answer of all ranks is compared with."""
+    nothing = {"expect": {"equals": "", "chat": ""}, "pipeline": False}
+    with serving(lab, TP, None, EAGER):
+        good, _ = hakuna(tmp_path, "--attach", server=nothing)
+        (judged,) = [c["verdict"] for c in findings(tmp_path)["checks"] if c["rule"] == "GEN815"]
+        with broken(lab, "lost 1"):
+            told, seconds = hakuna(tmp_path, "--attach", server=nothing)
+    report(f"a rank lost, and no answer expected: Hakuna after {seconds:.0f} s: {causes(told)}")
+    assert good.verdict == "READY", good.output
+    assert judged == "PASS", good.output
+    assert told.verdict == "NOT READY", told.output
+    assert {f.rule for f in told.root_causes} <= {*GENERATION, "GEN815"}, told.output
 
 
 def test_a_lost_chat_template_is_seen_by_its_tokens(lab, cluster):

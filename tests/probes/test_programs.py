@@ -18,7 +18,7 @@ from hakuna.probes import lmdeploy, programs, ray
 from hakuna.probes.programs import collective as ring
 
 NODE = Node(name="a", address="a", node_ip="10.0.0.1")
-NAMES = ("versions", "ray-nodes", "collective", "pipeline", "serve", "fan-out")
+NAMES = ("versions", "ray-nodes", "collective", "pipeline", "serve", "fan-out", "reference")
 
 
 def run(command: Command, folder: Path) -> subprocess.CompletedProcess[bytes]:

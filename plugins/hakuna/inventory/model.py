@@ -194,6 +194,7 @@ class Thresholds(_Model):
     tokens_per_second: Annotated[float, Field(ge=0)] = 0.0
     allreduce_gbps: Annotated[float, Field(ge=0)] = 0.0
     certificate_days: Annotated[int, Field(ge=0)] = 30
+    reference_gib: Annotated[float, Field(ge=0)] = 2.0  # so large a model is asked on the head's CPU as well; 0: never
 
 
 class DriftVerdict(enum.Enum):

@@ -339,6 +339,16 @@ FAULTS = (
         shows=Shows.HEAD,
     ),
     FaultKind(
+        "ranks-change-answer",
+        Scope.CLUSTER,
+        "one process says something else than all ranks together",
+        "GEN815",
+        "",
+        "lmdeploy #3354, #3637",
+        shows=Shows.CLUSTER,
+        settings={"thresholds.reference_gib": 100.0},
+    ),
+    FaultKind(
         "process-survives",
         _N,
         "a worker hangs in the driver and cannot be killed",

@@ -184,3 +184,17 @@ class Pipeline(Tool):
             "output_tokens": len(made.pieces),
         }
         return say("\n" + json.dumps(answer) + "\n", story.text())
+
+
+@program("hakuna-reference")
+class Reference(Tool):
+    """``hakuna-reference MODEL PROMPT MAX_TOKENS``: what the model says without ranks."""
+
+    def run(self, call: Call) -> Result:
+        if len(call.argv) != 4 or not call.argv[3].isdigit():  # noqa: PLR2004  # the program and its three
+            return _json({"error": "TypeError: main() takes MODEL, PROMPT and MAX_TOKENS"})
+        version = call.node.inventory.simulation.lmdeploy_version
+        made = text.generate(call.argv[2], version, limit=int(call.argv[3])).text
+        if call.node.spec.has("ranks-change-answer"):
+            made = "Hakuna Matata is a place in Africa."
+        return _json({door: {"text": made, "certain": len(made)} for door in ("completion", "chat")})

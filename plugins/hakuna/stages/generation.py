@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hakuna.evidence import HttpAnswer
+from hakuna.evidence import Batch, HttpAnswer
 from hakuna.judgement.stage import Stage
-from hakuna.probes import lmdeploy, lmdeploy_http
+from hakuna.probes import containers, lmdeploy, lmdeploy_http
+from hakuna.probes import reference as alone
 from hakuna.probes.reading import Reading, UnparsedError
+from hakuna.stages.container import ContainerFacts
 from hakuna.stages.run import Run
 from hakuna.stages.server import ServerFacts
 from hakuna.stages.server_logs import IN_REQUEST, Logs, read_again
@@ -21,7 +23,10 @@ _WORTH = 900.0
 
 @dataclass(frozen=True)
 class GenerationFacts:
-    """Raw HTTP answers by what was asked, and the pipeline's answer if it was tried."""
+    """Raw HTTP answers by what was asked, the pipeline's answer if it was tried, and that of one process on the CPU.
+
+    ``no_reference`` says why that was not asked for; only then ``reference`` is None.
+    """
 
     prompt: str
     completion: Reading[HttpAnswer]
@@ -36,6 +41,8 @@ class GenerationFacts:
     health_after: Reading[HttpAnswer]
     pipeline: Reading[lmdeploy.PipelineAnswer] | None
     version: str | None
+    reference: Reading[alone.Reference] | None
+    no_reference: str
     #: Read only where a request failed (and, in a replay, where they were read then).
     logs: Logs | None = None
 
@@ -54,6 +61,7 @@ def collect(run: Run) -> GenerationFacts:
     def chat(name: str, *, stream: bool = False) -> Reading[HttpAnswer]:
         return run.hear(http.chat(inventory, f"generation.{name}", prompt, max_tokens=MAX_TOKENS, stream=stream))
 
+    why, reference = _reference(run)
     facts = GenerationFacts(
         prompt=prompt,
         completion=complete("completion"),
@@ -68,6 +76,8 @@ def collect(run: Run) -> GenerationFacts:
         health_after=run.hear(http.health(inventory, "generation.health_after")),
         pipeline=server.pipeline,
         version=server.version,
+        reference=reference,
+        no_reference=why,
     )
     if _failed(facts) and run.asked_or_live(IN_REQUEST):
         return replace(facts, logs=read_again(run, server.waited + _WORTH, server.logs.world))
@@ -87,3 +97,20 @@ def _broken(stream: HttpAnswer) -> bool:
         return bool(lmdeploy_http.parse_stream(stream).error)
     except UnparsedError:
         return True
+
+
+def _reference(run: Run) -> tuple[str, Reading[alone.Reference] | None]:
+    """The same prompt, asked in one process of the head's container: without ranks there is no rank to lose."""
+    inventory = run.inventory
+    head = inventory.head_node
+    container: ContainerFacts = run.facts(Stage.CONTAINER)
+    files = container.model_files.readings.get(head.where)
+    why = alone.why_not(files.fact if files else None, inventory.thresholds.reference_gib)
+    if why:
+        return why, None
+    if not run.asked_or_live("generation.reference"):
+        return "it was not asked for when this run was recorded", None
+    run.progress("generation: asking the model in a single process")
+    command = containers.inside(inventory, alone.reference(inventory, run.label, MAX_TOKENS))
+    answers = run.send("generation.reference", {head.name: Batch((command,))})
+    return "", answers.reading(head.name, "reference", alone.parse_reference)
