@@ -9,6 +9,7 @@ from types import MappingProxyType
 from hakuna.simulator import (
     catalogue_container,
     catalogue_drift,
+    catalogue_generation,
     catalogue_host,
     catalogue_inventory,
     catalogue_logs,
@@ -30,6 +31,7 @@ _PARTS = (
     catalogue_ray,
     catalogue_logs,
     catalogue_service,
+    catalogue_generation,
 )
 #: Every fault of a simulated cluster by its name, in the order of the stages.
 CATALOGUE: Mapping[str, FaultKind] = MappingProxyType({kind.name: kind for part in _PARTS for kind in part.FAULTS})
