@@ -77,6 +77,9 @@ def _by_hand() -> Iterator[Case]:
     board = mesh_score.board_of(world)
     masked = world.netmask(Where("node-01", 3)).pairs(board)
     yield _case("a netmask", mesh_score.matrix_of(world, masked), mesh_score.sides_of(world))
+    twins = World(2, 4, shared=(Where("node-00", 3), Where("node-01", 1)))
+    lone = mesh_score.board_of(twins).sent(twins.shared[:1])
+    yield _case("one address twice", mesh_score.matrix_of(twins, lone), mesh_score.sides_of(twins))
     lost = scenes.lose(scenes.mesh(4, 4), scenes.at("node-b/3"))
     apart = {p: c for p, c in lost.items() if (p[0].node in "node-a node-b") == (p[1].node in "node-a node-b")}
     for layout in Layout:

@@ -33,8 +33,9 @@ from hakuna.simulator.catalogue import CATALOGUE, COMBINED, VARIANTS
 KINDS = {**CATALOGUE, **VARIANTS}
 #: So many cells of one judge are tried at most: the red ones, and those of clean clusters.
 MOST_CELLS = 500
-#: A judge that takes so many seconds for one cell does not come to an end: a loop that was turned round.
-LONGEST = 30.0
+#: A judge that takes so many seconds of processor time for a case (they take a hundredth) does not come to an end: a
+#: loop that was turned round.
+LONGEST = 0.25
 
 #: A rule that is as without the fault, and one of a stage that is not entered, in the grid.
 QUIET, NOT_ENTERED = ".", "x"
@@ -75,14 +76,10 @@ class Target:
 
 
 def _noticed(cell: Cell) -> bool:
-    signal.signal(signal.SIGALRM, _too_long)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST)
     try:
         return cell()
     except Exception:  # noqa: BLE001  # a judge that breaks is noticed, whatever it breaks with
         return True
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _too_long(_signal: int, _frame: object) -> None:
@@ -221,7 +218,16 @@ def _cell(scenario: matrix.Scenario, code: str) -> Cell:
 
 def _case(case: cases.Case) -> Cell:
     sound = case.outcome()
-    return lambda: case.outcome() != sound
+
+    def cell() -> bool:
+        signal.signal(signal.SIGVTALRM, _too_long)
+        signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST)
+        try:
+            return case.outcome() != sound
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+    return cell
 
 
 def _telling(verdict: Verdict) -> bool:
