@@ -168,6 +168,8 @@ def _own(venv: Path, twin: Twin | None) -> dict[str, tuple[bytes, int]]:
     # These load each other by path, so they must not lie in a package.
     for source in sorted(package.glob("lmdeploy_server*.py")):
         own[f"{LMDEPLOY}/{source.name}"] = (source.read_bytes(), 0o644)
+    for source in sorted((package.parent / "releases").glob("*.py")):
+        own[f"{LMDEPLOY}/releases/{source.name}"] = (source.read_bytes(), 0o644)
     for source in sorted(Path(releases.__file__).parent.glob("*.py")):
         own[f"{LMDEPLOY}/releases/{source.name}"] = (source.read_bytes(), 0o644)
     for source in sorted(_STAND_IN.glob("*.py")):
