@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml plugins/hakuna/__init__.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
--include lab/lab.mk tests/proof/proof.mk benchmarks/bench.mk benchmarks/localisation.mk
+-include lab/lab.mk tests/proof/proof.mk benchmarks/bench.mk benchmarks/localisation.mk contract/contract.mk
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

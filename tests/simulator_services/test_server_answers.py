@@ -119,13 +119,13 @@ def test_a_completion_says_that_it_was_simulated(server):
     )
     assert (choice["index"], choice["finish_reason"], choice["logprobs"]) == (0, "stop", None)
     usage = data["usage"]
-    assert usage == {"prompt_tokens": 2, "total_tokens": 17, "completion_tokens": 15}
+    assert (usage["prompt_tokens"], usage["total_tokens"], usage["completion_tokens"]) == (2, 17, 15)
 
 
 def test_a_chat_completion(server):
     data = server.post(CHAT, chat()).json()
     assert data["object"] == "chat.completion"
-    assert data["id"].startswith("chatcmpl-")
+    assert data["id"].isdigit(), "the session's number, up to 0.14.0"
     (choice,) = data["choices"]
     assert choice["message"]["role"] == "assistant"
     assert "no worries" in choice["message"]["content"]
@@ -156,7 +156,7 @@ def test_streams_join_to_the_whole_answer(server, usage):
     if usage:
         last = found.pop()
         assert last["choices"] == []
-        assert last["usage"]["completion_tokens"] == len(found)
+        assert last["usage"]["completion_tokens"] == len(found) - 2, "the stop token and the end are events as well"
         assert all(e["usage"] is None for e in found)
     assert {e["object"] for e in found} == {"chat.completion.chunk"}
     whole = server.post(CHAT, chat()).json()["choices"][0]["message"]["content"]
@@ -225,7 +225,8 @@ def test_unknown_paths_and_methods(server):
     assert (answer.status_code, answer.json()) == (405, {"detail": "Method Not Allowed"})
     assert answer.headers["allow"] == "POST"
     assert server.post("/v1/models", {}).status_code == 405
-    assert server.post("/v1/embeddings", {}).status_code == 501, "says that it is not simulated"
+    assert server.post("/v1/embeddings", {}).status_code == 400
+    assert server.post("/pooling", {}).status_code == 501, "says that it is not simulated"
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,6 @@ def test_unknown_paths_and_methods(server):
         ({"top_p": 0}, 400, "must be in (0, 1]"),
         ({"n": 0}, 400, "must be a positive int"),
         ({"top_k": -1}, 400, "cannot be a negative integer"),
-        ({"max_tokens": -1}, 400, "max_tokens"),
         ({"logprobs": 1}, 400, "logprobs"),
     ],
 )
@@ -250,12 +250,18 @@ def test_values_out_of_range(servers, version, change, status, words):
         assert (data["code"], data["object"]) == (status, "error")
 
 
+@pytest.mark.parametrize(("version", "status"), [("0.15.0", 200), ("0.18.0", 400)])
+def test_no_tokens_at_all(servers, version, status):
+    for path, body in ((TEXT, prompt(max_tokens=0)), (CHAT, chat(max_tokens=0))):
+        assert servers(version).post(path, body).status_code == status
+
+
 BROKEN = [
     (TEXT, {"prompt": "x"}, "model: Field required", "Field required"),
     (CHAT, {"model": MODEL}, "messages: Field required", "Field required"),
     (TEXT, prompt(max_tokens="x"), "max_tokens: Input should be a valid integer", "valid integer"),
     (TEXT, prompt(temperature="x"), "temperature: Input should be a valid number", "valid number"),
-    (CHAT, {"model": MODEL, "messages": [1]}, "messages: Input should be a valid list", "valid list"),
+    (CHAT, {"model": MODEL, "messages": [1]}, "messages.", "valid string"),
     (TEXT, [], "", "valid dictionary"),
 ]
 
@@ -282,7 +288,7 @@ def test_no_json_at_all(servers, version, status):
         answer = server.ask("POST", TEXT, data=data, headers={"content-type": kind})
         assert answer.status_code == status
         if status == 400:
-            expected = "1: JSON decode error" if kind.endswith("json") else "Unsupported Media Type"
+            expected = ": JSON decode error" if kind.endswith("json") else "Unsupported Media Type"
             assert expected in answer.json()["message"]
 
 
@@ -291,7 +297,7 @@ def test_messages_as_a_string(servers, version, status):
     assert servers(version).post(CHAT, {"model": MODEL, "messages": "Hakuna Matata"}).status_code == status
 
 
-OLD_OPEN = {"/health": 200, "/metrics": 200, "/is_sleeping": 200, "/v1/models": 401}
+OLD_OPEN = {"/health": 200, "/metrics": 200, "/is_sleeping": 401, "/v1/models": 401}
 NEW_OPEN = {"/health": 200, "/metrics": 401, "/is_sleeping": 401, "/v1/models": 401, "/nope": 401}
 
 
@@ -305,6 +311,8 @@ def test_the_api_key_by_version(servers, version, table):
     assert denied.status_code == 401
     if table is OLD_OPEN:
         assert denied.json()["detail"]["error"]["code"] == "invalid_api_key"
+    elif version == "0.12.2":
+        assert denied.json() == {"error": "Unauthorized"}
     else:
         assert denied.json()["message"] == "Unauthorized."
     right = {"Authorization": "Bearer s3cret"}
@@ -332,7 +340,7 @@ def test_many_connections_at_once(server):
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda i: requests.post(url, json=prompt(f"p{i}"), timeout=10), range(64)))
     assert {a.status_code for a in answers} == {200}
-    assert len({a.json()["id"] for a in answers}) == 64
+    assert len({a.json()["choices"][0]["text"] for a in answers}) == 64
 
 
 def gone(process):

@@ -115,6 +115,7 @@ def _start(argv: Sequence[str]) -> int | None:
 _FLAGS = frozenset(
     (
         "eager-mode",
+        "allow-credentials",
         "enable-prefix-caching",
         "trust-remote-code",
         "allow-terminate-by-client",
@@ -133,7 +134,22 @@ _FLAGS = frozenset(
         "debug",
     )
 )
-_SEVERAL = frozenset(("api-keys", "allow-origins", "allow-methods", "allow-headers", "adapters", "hf-overrides"))
+_SEVERAL = frozenset(
+    (
+        "api-keys",
+        "allow-origins",
+        "allow-methods",
+        "allow-headers",
+        "adapters",
+        "allowed-media-domains",
+        "cudagraph-capture-batch-sizes",
+    )
+)
+
+
+def words_taken(option: str) -> int | str:
+    """How many words the option takes, by its long name without dashes: 0, 1, or "*" for as many as follow."""
+    return 0 if option in _FLAGS else "*" if option in _SEVERAL else 1
 
 
 def parse_arguments(argv: Sequence[str]) -> ServerArguments:

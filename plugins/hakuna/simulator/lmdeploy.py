@@ -12,7 +12,7 @@ from dataclasses import replace
 from hakuna.simulator import lmdeploy_launch as launcher
 from hakuna.simulator import processes
 from hakuna.simulator.lmdeploy_options import DEFAULT_PORT, USAGE, UsageError, parse, without_secrets
-from hakuna.simulator.lmdeploy_server_wire import Release
+from hakuna.simulator.lmdeploy_server_release import Release
 from hakuna.simulator.lmdeploy_story import TABLE, Plan, places, tell
 from hakuna.simulator.log_stories import IN_REQUEST, server_words
 from hakuna.simulator.node import LINK

@@ -26,12 +26,16 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING or __package__:
     from hakuna.simulator import lmdeploy_server_answers as answers
+    from hakuna.simulator import lmdeploy_server_bodies as bodies
     from hakuna.simulator import lmdeploy_server_wire as wire
+    from hakuna.simulator.lmdeploy_server_release import Release
 else:  # started by path: the siblings are found beside it, after the standard library
     HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  # pathlib costs start-up time
     sys.path += [HERE, os.path.dirname(HERE)]  # noqa: PTH120  # likewise; the table of releases is in the latter
     import lmdeploy_server_answers as answers
+    import lmdeploy_server_bodies as bodies
     import lmdeploy_server_wire as wire
+    from lmdeploy_server_release import Release
 
 KEYS_VARIABLE = "HAKUNA_SIM_API_KEYS"
 BODY_LIMIT = 8_000_000
@@ -75,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
             raw = self._raw_body()
             # The middleware stands before the routes; a key that only routes ask for stands behind them.
             key = wire.key_answer(service.release, path, self.headers.get("authorization", ""), service.keys)
-            missing = wire.route_answer(method, path)
+            missing = wire.route_answer(service.release, method, path)
             refused = (key or missing) if service.release.key_middleware else (missing or key)
             if refused:
                 self._send(refused)
@@ -119,14 +123,15 @@ class Handler(BaseHTTPRequestHandler):
         service = self.server.service
         if "dies-of-bad-input" in service.faults and not raw.rstrip().endswith(b"}"):
             service.state = "unhealthy"
-        body = wire.read_body(service.release, path, self.headers.get("content-type", ""), raw)
+        body = bodies.read_body(service.release, path, self.headers.get("content-type", ""), raw)
         known = (service.model, str(body.get("model"))) if "accepts-anything" in service.faults else (service.model,)
-        wire.check_values(service.release, body, known)
+        wire.check_values(service.release, path, body, known)
         if path == "/v1/encode":
             self._send(answers.encoded(body))
             return
-        if service.state != "healthy":
-            raise wire.RefusedError(wire.error(503, "The inference engine is unavailable.", "server_error"))
+        stopped = None if service.state == "healthy" else wire.stopped_answer(service.release, path)
+        if stopped:
+            raise wire.RefusedError(stopped)
         if path == "/generate":
             self._send(answers.generated(service, body))
             return
@@ -278,6 +283,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--idle", type=float, default=600.0, help="seconds without a request after which it ends")
     made.add_argument("--guard", default="", help="a file whose removal ends the server")
     made.add_argument("--die-after", type=float, default=0.0, help="seconds of service after which the engine is lost")
+    made.add_argument("--engine-stopped", action="store_true", help="the engine is lost from the beginning")
     made.add_argument("--token-seconds", type=float, default=0.0)
     made.add_argument("--fault", action="append", default=[], help="a fault of the catalogue, by its name")
     made.add_argument("--no-access-log", action="store_true")
@@ -296,7 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     faults = frozenset(options.fault)
     keys = tuple(key for key in os.environ.pop(KEYS_VARIABLE, "").split("\n") if key)
     service = answers.Service(
-        wire.Release(options.lmdeploy_version),
+        Release(options.lmdeploy_version),
         options.model,
         () if "key-not-asked" in faults else keys,
         faults,
@@ -319,7 +325,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"Uvicorn running on http://0.0.0.0:{shown} (Press CTRL+C to quit)",
     ):
         say(f"INFO:     {line}")
-    _later(options.initializing, lambda: setattr(service, "state", "healthy"))
+    _later(
+        options.initializing, lambda: setattr(service, "state", "unhealthy" if options.engine_stopped else "healthy")
+    )
     if options.die_after:
         _later(options.die_after, lambda: setattr(service, "state", "unhealthy"))
     server.serve_forever(poll_interval=3600.0)

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING or __package__:
     from hakuna.simulator import lmdeploy_server_text as text
     from hakuna.simulator import lmdeploy_server_wire as wire
+    from hakuna.simulator.lmdeploy_server_release import Release
 else:  # lmdeploy_server.py was started by path and has made the siblings findable
     import lmdeploy_server_text as text
     import lmdeploy_server_wire as wire
+    from lmdeploy_server_release import Release
 
 COMPLETION_TOKENS = 16
 GENERATE_TOKENS = 128
@@ -27,7 +29,7 @@ GENERATE_TOKENS = 128
 class Service:
     """What all connections share. ``state`` is the engine's, as /health tells it."""
 
-    release: wire.Release
+    release: Release
     model: str
     keys: tuple[str, ...] = ()
     faults: frozenset[str] = frozenset()
@@ -57,6 +59,8 @@ class Service:
             ignore_eos=bool(body.get("ignore_eos")),
             garbage="garbage-generation" in self.faults,
         )
+        if self.state == "unhealthy":  # a release that does not answer 503 tells it by the reason
+            return text.Generation(("internal error happened",), "error")
         return text.Generation((), "stop") if "empty-answer" in self.faults else made
 
 
@@ -64,51 +68,83 @@ class Service:
 class Completion:
     """One completion, to be sent as a whole or as stream events."""
 
+    release: Release
     head: wire.Json
     generation: text.Generation
     prompt_tokens: int
     chat: bool
     miscounted: int = 0
 
-    @property
-    def usage(self) -> wire.Json:
+    def usage(self, *, streamed: bool = False) -> wire.Json:
         made = len(self.generation.pieces)
-        return {
+        usage: wire.Json = {
             "prompt_tokens": self.prompt_tokens,
             "total_tokens": self.prompt_tokens + made + self.miscounted,
             "completion_tokens": made,
         }
+        if self.release.long_choices:
+            usage["prompt_tokens_details"] = {"cached_tokens": 0} if self.chat else None
+        if self.release.service_tier:
+            usage["completion_tokens_details"] = None
+        return self._streamed(usage) if streamed else usage
+
+    def _streamed(self, fields: wire.Json) -> wire.Json:
+        """The fields as a stream shows them: since 0.14.0 without the empty ones."""
+        if not self.release.long_choices:
+            return fields
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def _rest(self) -> wire.Json:
+        """What else a choice has."""
+        long = {"output_token_logprobs": None, "output_ids": None, "routed_experts": None}
+        old = {"gen_tokens": None} if self.release.shows_gen_tokens and not self.chat else {}
+        return {"logprobs": None, **(long if self.release.long_choices and self.chat else {}), **old}
+
+    def _message(self) -> wire.Json:
+        old = {"gen_tokens": None} if self.release.shows_gen_tokens else {}
+        return {"role": "assistant", "reasoning_content": None, **old}
 
     def whole(self) -> wire.Json:
         """The body of the answer without ``stream``."""
-        choice: wire.Json = {"index": 0}
+        choice: wire.Json = {"index": 0, **self._rest(), "finish_reason": self.generation.reason}
         if self.chat:
-            said = {"role": "assistant", "content": self.generation.text, "reasoning_content": None, "tool_calls": None}
-            choice["message"] = said
+            choice["message"] = {**self._message(), "content": self.generation.text or None, "tool_calls": None}
         else:
             choice["text"] = self.generation.text
-        choice |= {"logprobs": None, "finish_reason": self.generation.reason}
-        return {**self.head, "choices": [choice], "usage": self.usage}
+        tier = {"service_tier": None} if self.release.service_tier and self.chat else {}
+        return {**self.head, "choices": [choice], "usage": self.usage(), **tier}
 
     def events(self, *, with_usage: bool) -> Iterator[wire.Json]:
-        """The events of the answer with ``stream``, one per token; the end mark is not among them."""
+        """The events of the answer with ``stream``; the end mark is not among them.
+
+        One per token, the stop token too (it says nothing), and one that tells the reason of the end.
+        """
         head = {**self.head, "object": "chat.completion.chunk"} if self.chat else self.head
-        pieces = self.generation.pieces or ("",)
-        for index, piece in enumerate(pieces):
-            choice: wire.Json = {"index": 0}
-            if self.chat:
-                choice["delta"] = {"role": "assistant", "content": piece}
-            else:
-                choice["text"] = piece
-            if index == len(pieces) - 1:
-                choice["finish_reason"] = self.generation.reason
-            yield {**head, "choices": [choice], **({"usage": None} if with_usage else {})}
-        if with_usage:
-            yield {**head, "choices": [], "usage": self.usage}
+        usage: wire.Json = {"usage": None} if with_usage or not self.release.long_choices else {}
+        ends = ("",) if self.generation.reason == "stop" and self.release.tells_stop_token else ()
+        if with_usage and self.release.usage_in_all_events:
+            usage = {"usage": self.usage(streamed=True)}
+        for piece in (*self.generation.pieces, *ends):
+            yield {**head, "choices": [self._part(piece, None)], **usage}
+        if with_usage and not self.release.long_choices:
+            usage = {"usage": self.usage(streamed=True)}
+        yield {**head, "choices": [self._part("", self.generation.reason)], **usage}
+        if with_usage and self.release.long_choices:
+            yield {**head, "choices": [], "usage": self.usage(streamed=True)}
+
+    def _part(self, piece: str, reason: str | None) -> wire.Json:
+        choice: wire.Json = {"index": 0, **self._rest(), "finish_reason": reason}
+        if self.chat:
+            tools: wire.Json = {"tool_calls": [] if self.release.lists_no_tools else None}
+            choice["delta"] = self._streamed({**self._message(), "content": piece, **tools})
+        else:
+            choice["text"] = piece
+        return self._streamed(choice)
 
 
 def complete(service: Service, body: wire.Json, *, chat: bool) -> Completion:
     """The answer of /v1/chat/completions (``chat``) or /v1/completions."""
+    release = service.release
     if chat:
         prompt, prompt_tokens = _conversation(body["messages"])
         if "chat-template-lost" in service.faults:
@@ -119,13 +155,15 @@ def complete(service: Service, body: wire.Json, *, chat: bool) -> Completion:
         prompt_tokens = len(text.split_tokens(prompt))
     made = service.generate(prompt, body, None if chat else COMPLETION_TOKENS)
     session = next(service.sessions)
+    named = release.chat_ids if chat else release.nameless_completions
+    name = (f"chatcmpl-simulated{session}" if chat else "-1") if named else str(session)
     head: wire.Json = {
-        "id": f"chatcmpl-simulated{session}" if chat else str(session),
+        "id": name,
         "object": "chat.completion" if chat else "text_completion",
         "created": int(time.time()),
         "model": body["model"],
     }
-    return Completion(head, made, prompt_tokens, chat, int("usage-wrong" in service.faults))
+    return Completion(release, head, made, prompt_tokens, chat, int("usage-wrong" in service.faults))
 
 
 def generated(service: Service, body: wire.Json) -> wire.Answer:
@@ -138,8 +176,8 @@ def generated(service: Service, body: wire.Json) -> wire.Answer:
         "finish_reason": {"type": made.reason},
         "output_token_logprobs": None,
         "prompt_tokens": len(text.split_tokens(prompt)),
-        "routed_experts": None,
         "completion_tokens": len(made.pieces),
+        **dict.fromkeys(service.release.generate_fields),
     }
     return wire.Answer.json(200, {"text": made.text, "output_ids": list(made.ids), "meta_info": meta})
 

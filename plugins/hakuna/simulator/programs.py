@@ -8,7 +8,7 @@ import json
 from hakuna.simulator import lmdeploy_server_text as text
 from hakuna.simulator.cluster import ClusterSpec
 from hakuna.simulator.lmdeploy import make_plan
-from hakuna.simulator.lmdeploy_server_wire import Release
+from hakuna.simulator.lmdeploy_server_release import Release
 from hakuna.simulator.lmdeploy_story import tell
 from hakuna.simulator.ray import PYTHON
 from hakuna.simulator.ray_cluster import NOT_RUNNING, RayCluster, cluster_at, local
