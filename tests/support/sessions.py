@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from support import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 MOCK = ROOT / "inventory" / "mock.yaml"
@@ -40,9 +41,14 @@ class Session:
 
 
 def command(*arguments: str) -> list[str]:
+    """The whole command line of a session."""
+    return [sys.executable, "-m", "pytest", *options(*arguments)]
+
+
+def options(*arguments: str) -> list[str]:
     cache = [] if any("cache_dir" in a for a in arguments) else ["-p", "no:cacheprovider"]
     # An operator has no hypothesis, which the tests of Hakuna itself need: its plugin takes longer than the session.
-    return [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", *cache, *arguments]
+    return ["-p", "no:hypothesispytest", *cache, *arguments]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -50,15 +56,12 @@ def environment(**more: str) -> dict[str, str]:
     return kept | {"NO_COLOR": "1", "COLUMNS": "100", "PYTHONPATH": str(ROOT / "plugins"), **more}
 
 
+def start(*arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None) -> warm.Session:
+    """Begin a session; ``env`` is what is different in its environment."""
+    return warm.start(options(*arguments), cwd, environment(**(env or {})))
+
+
 def pytest_session(reports: Path, *arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None) -> Session:
     """Run pytest to its end; ``arguments`` come after the reports' folder, ``env`` over the environment."""
-    done = subprocess.run(
-        command(f"--reports={reports}", *arguments),
-        cwd=cwd,
-        env=environment(**(env or {})),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    return Session(done.returncode, done.stdout + done.stderr, reports)
+    session = start(f"--reports={reports}", *arguments, cwd=cwd, env=env)
+    return Session(session.wait(300), session.text, reports)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
@@ -46,7 +47,7 @@ class Rule:
         """The rows of the table of releases that it goes by."""
         return tuple(row for behaviour in self.releases for row in rows_of(behaviour))
 
-    @property
+    @functools.cached_property
     def arguments(self) -> tuple[str, ...]:
         """The fixtures that the check asks for."""
         return tuple(inspect.signature(self.function).parameters)
