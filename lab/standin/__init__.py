@@ -36,8 +36,7 @@ class Pipeline:
 
     def __call__(self, prompt: str, **_: Any) -> Response:
         text = importlib.import_module("lmdeploy_server_text")
-        wire = importlib.import_module("lmdeploy_server_wire")
-        made = text.generate(prompt, wire.Release(__version__).text, limit=16)
+        made = text.generate(prompt, __version__, limit=16)
         return Response(made.text, len(text.split_tokens(prompt)), len(made.pieces), made.reason)
 
 
