@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 4
+# The tests start some hundred Pythons: what is compiled once is not compiled again, whatever this machine is set to.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: accept test lint typecheck contract-imports schema docs clean
 
@@ -13,7 +15,7 @@ accept: $(STAMP)
 
 # Hakuna's own tests, after the gates.
 test: $(STAMP) lint typecheck contract-imports
-	$(BIN)/pytest tests -n $(JOBS) -q
+	$(BIN)/pytest tests -n $(JOBS) --dist worksteal -q
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

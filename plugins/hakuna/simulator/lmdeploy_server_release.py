@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What LMDeploy's releases do differently in their HTTP interface: each difference, and the release that made it.
 
-What Hakuna's rules rest on, too, stands in the table of releases; the rest is needed by the simulated server only. Shown
-by running the releases themselves (``make contract``, docs/contract.md). Standard library only: the simulated server's
-own process loads it by path.
+What Hakuna's rules rest on, too, stands in the table of releases; the rest is needed by the simulated server only.
+Shown by running the releases themselves (``make contract``, docs/contract.md). Standard library only: the simulated
+server's own process loads it by path.
 """
 
 from __future__ import annotations
