@@ -39,7 +39,9 @@ def test_the_server_becomes_ready(api_server, inventory, findings):
         limit = inventory.model.thresholds.time_to_ready if api_server.launched else 0
         last = log.milestones[-1] if log and log.milestones else cause
         observed = f"no answer within {limit:g} s; last: {last}" if api_server.launched else "nothing answers"
-        if log and log.cause and not versions.ruling(Behaviour.DEATH, api_server.version).value:
+        if log and log.cause and not api_server.launched:
+            observed += f"; its log tells {log.cause}"
+        elif log and log.cause and not versions.ruling(Behaviour.DEATH, api_server.version).value:
             observed += f"; its log tells {log.cause}, and this release may wait for a dead engine for ever"
         findings.fail(head, expected="an answering server", observed=observed, log=path)
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from by_hand import alone, serving, workers
+from by_hand import LOG, alone, serving, workers
 from lab.plan import Plan
 from lab.twin import packages
 from twin_runs import GENERATION, attach, broken, causes, changed, findings, hakuna, on, ray_up, report
 
-from lab import image
+from lab import host, image
 
 PLAN = Plan(nodes=2, devices=1, lmdeploy="0.18.0")
 TP = 2
@@ -69,17 +69,19 @@ def test_hccl_if_ip_in_the_serving_shell_is_named(lab, cluster):
         judge(cluster, "HCCL_IF_IP in the serving shell", [("SRV706", "lab-a")])
 
 
+def test_another_clusters_address_is_named(lab, cluster):
+    """In the serving shell LMDeploy takes any RAY_ADDRESS, also one at which nobody is."""
+    said = alone(lab, TP, {"RAY_ADDRESS": NOWHERE}, seconds=120)
+    host.put(lab.host("lab-a"), LOG, said.log.encode())
+    told, seconds = attach(cluster)
+    report(f"RAY_ADDRESS elsewhere: Hakuna after {seconds:.0f} s: {causes(told)}; {said}")
+    assert causes(told) == [("SRV701", "lab-a")], told.output
+    assert "its log tells" in told.output
+
+
 def test_a_worker_that_was_killed_is_named_though_health_is_green(lab, cluster):
     with serving(lab, TP, None, EAGER):
         (pid,) = workers(lab, "lab-b")
         on(lab, "lab-b", f"docker exec hakuna kill -9 {pid}")
         time.sleep(2)
         judge(cluster, "a worker killed while serving", [("SRV710", "lab-b")])
-
-
-def test_another_clusters_address_is_named(lab, cluster, tmp_path):
-    """In the serving shell LMDeploy takes any RAY_ADDRESS, also one at which nobody is."""
-    said = alone(lab, TP, {"RAY_ADDRESS": NOWHERE}, seconds=120)
-    told, seconds = hakuna(tmp_path, "--attach", server={"pipeline": False})
-    report(f"RAY_ADDRESS elsewhere: Hakuna after {seconds:.0f} s: {causes(told)}; {said}")
-    assert causes(told) == [("SRV701", "lab-a")], told.output

@@ -106,6 +106,14 @@ def test_attach_to_a_server_without_eager_mode_fails(tmp_path):
     assert failed == {"SRV703"}
 
 
+def test_attach_to_a_server_that_died_says_what_it_died_of(tmp_path):
+    pytest_session(tmp_path, MOCKED, "--keep", "--fault", "server-dies", "--until", "server")
+    session = pytest_session(tmp_path, MOCKED, "--attach")
+    (check,) = [c for c in session.findings["checks"] if c["verdict"] == "FAIL"]
+    assert check["rule"] == "SRV701"
+    assert check["findings"][0]["observed"].startswith("nothing answers; its log tells "), check
+
+
 @pytest.mark.parametrize("fault", [None, "one-way-loss@node-a/0>node-b/3"])
 def test_replay_gives_the_same_findings(tmp_path, fault):
     first = pytest_session(tmp_path / "first", MOCKED, *(["--fault", fault] if fault else []))
