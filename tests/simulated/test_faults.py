@@ -8,6 +8,7 @@ import pytest
 from cluster import SHAPES, fault_run, mock, new_run, verdicts, with_faults
 
 from hakuna.judgement.rules import BOOK
+from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import RunVerdict, Verdict
 from hakuna.simulator.catalogue import CATALOGUE, COMBINED, VARIANTS, Scope
 from hakuna.simulator.scenario import with_settings
@@ -18,7 +19,8 @@ from hakuna.suites import load_rules
 load_rules()
 
 KINDS = {**CATALOGUE, **VARIANTS}
-FAULTS = sorted(KINDS)
+#: For each stage and verdict the first fault: ``make proof-ci`` holds every fault and combination to the same.
+FAULTS = sorted({(Stage.of_code(k.rule), k.verdict): name for name, k in reversed(KINDS.items())}.values())
 
 
 def own(results):
@@ -58,7 +60,7 @@ def test_nothing_is_green_that_could_not_be_seen(tmp_path):
     assert {str(r.finding.cause) for r in found.root_causes} == {"HST101 on node-a", "HST101 on node-b"}
 
 
-@pytest.mark.parametrize("combination", COMBINED, ids=lambda c: c.name)
+@pytest.mark.parametrize("combination", COMBINED[::4], ids=lambda c: c.name)
 def test_independent_faults_are_as_many_causes(combination, tmp_path):
     found = verdicts(tmp_path, *combination.faults, inventory=with_settings(mock(), combination.settings))
     assert exactness.wrong_causes(combination, found) == []
