@@ -7,7 +7,7 @@ JOBS ?= 4
 # The tests start some hundred Pythons: what is compiled once is not compiled again, whatever this machine is set to.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: accept test lint typecheck contract-imports schema docs clean
+.PHONY: accept test test-ssh lint typecheck contract-imports schema docs clean
 
 # The main job: the whole guide on a simulated 2 x 8 cluster.
 accept: $(STAMP)
@@ -15,7 +15,11 @@ accept: $(STAMP)
 
 # Hakuna's own tests, after the gates.
 test: $(STAMP) lint typecheck contract-imports
-	$(BIN)/pytest tests -n $(JOBS) --dist worksteal -q
+	$(BIN)/pytest tests -n $(JOBS) --dist worksteal -m "not ssh" -q
+
+# Whole runs over real ssh, against sshds of the tests' own.
+test-ssh: $(STAMP)
+	$(BIN)/pytest tests/ssh -n $(JOBS) --dist worksteal -q
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

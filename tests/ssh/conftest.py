@@ -14,7 +14,9 @@ from support.sshd import MISSING
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "ssh: whole runs over real ssh, against sshds of the test's own")
+    config.addinivalue_line(
+        "markers", "ssh: whole runs over real ssh, which take long: make test-ssh, and not make test"
+    )
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import pytest
 from support.cluster import only_reads
 from support.sessions import ROOT, command, environment, pytest_session
 
-pytestmark = pytest.mark.ssh
 KEY = "sk-canary-7f3a9c51e2"
 
 
@@ -27,6 +26,7 @@ def verdicts(session):
     return {c["rule"]: c["verdict"] for c in session.findings["checks"]}
 
 
+@pytest.mark.ssh
 def test_the_whole_guide_over_ssh(cluster):
     one = cluster(devices=8)
     session = one.run()
@@ -62,6 +62,7 @@ def test_preflight_over_ssh_changes_nothing(cluster):
     assert one.left == {}
 
 
+@pytest.mark.ssh
 def test_the_api_key_stays_secret(cluster):
     one = cluster(api_key_env="LAB_KEY")
     session = one.run(LAB_KEY=KEY)
@@ -76,6 +77,7 @@ def test_the_api_key_stays_secret(cluster):
     assert one.left == {}
 
 
+@pytest.mark.ssh
 def test_after_kill_9_in_the_server_stage_the_next_run_cleans_up(cluster):
     one = cluster()
     with subprocess.Popen(
@@ -105,6 +107,7 @@ def test_after_kill_9_in_the_server_stage_the_next_run_cleans_up(cluster):
     assert not listens(one.port)
 
 
+@pytest.mark.ssh
 def test_the_commands_beside_pytest_work_over_ssh(cluster):
     """They send without a run around them: what a run sees to (sudo only where it is asked for) holds for them, too."""
     one = cluster()
