@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -13,12 +15,29 @@ import test_log_cause as logs
 import test_rank_table_rules as spoilt
 
 from hakuna.inventory.model import Chip, Node
+from hakuna.judgement import rank_table_rules
 from hakuna.judgement.log_cause import LogCause, World, first_cause
 from hakuna.judgement.rank_table_fault import place_of
 from hakuna.judgement.rank_table_hccl import PATH_LIMIT
 from hakuna.judgement.rank_table_rules import Profile, TableContext, judge
 from hakuna.where import Where
 from support.rank_tables import GUIDE, deployment
+
+#: What reads a table's text, and the same with a memory: reading takes longer than all judges.
+READ = rank_table_rules.read_json  # type: ignore[attr-defined]  # imported there
+REMEMBERED = functools.cache(READ)
+rank_table_rules.read_json = REMEMBERED  # type: ignore[attr-defined]  # likewise
+
+
+@contextlib.contextmanager
+def reading_anew() -> Iterator[None]:
+    """Every text is read again inside the block: what reads is what is mutated."""
+    rank_table_rules.read_json = READ  # type: ignore[attr-defined]  # likewise
+    try:
+        yield
+    finally:
+        rank_table_rules.read_json = REMEMBERED  # type: ignore[attr-defined]  # likewise
+
 
 #: Where the entries of a table are in a cluster: its nodes, of other devices than the table's on one of them.
 NODES = tuple(

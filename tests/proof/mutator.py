@@ -49,6 +49,8 @@ class Mutant:
     function: FunctionType
     code: CodeType
     line: str = ""
+    #: Which loop of the function it leaves something out of; -1 when it does something else.
+    loop: int = -1
 
     @property
     def operator(self) -> str:
@@ -75,21 +77,57 @@ def mutants(function: FunctionType) -> Iterator[Mutant]:
     whole = tree.body[0]
     assert isinstance(whole, ast.FunctionDef)
     whole.decorator_list = []
-    for name, line, changed in _changes(whole):
+    for name, line, changed, loop in _changes(whole):
         code = _compiled(changed, function)
         if code is not None:
             place = f"{function.__module__.rpartition('.')[2]}.{function.__name__}:{first + line - 1}"
-            yield Mutant(f"{place} {name}", function, code, lines[line - 1].strip())
+            yield Mutant(f"{place} {name}", function, code, lines[line - 1].strip(), loop)
 
 
-def _changes(whole: ast.FunctionDef) -> Iterator[tuple[str, int, ast.FunctionDef]]:
+@contextlib.contextmanager
+def watched(functions: Iterable[FunctionType]) -> Iterator[set[tuple[FunctionType, int, str]]]:
+    """What the loops of these functions meet inside the block: function, loop, and the operator that would leave it out.
+
+    A mutant of an operator that never meets anything is none, and need not be tried.
+    """
+    met: set[tuple[FunctionType, int, str]] = set()
+    sound = {f: f.__code__ for f in functions}
+    for function in sound:
+        watching = _watching(function, met)
+        if watching is not None:
+            function.__code__ = watching
+    try:
+        yield met
+    finally:
+        for function, code in sound.items():
+            function.__code__ = code
+
+
+def _watching(function: FunctionType, met: set[tuple[FunctionType, int, str]]) -> CodeType | None:
+    whole = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(whole, ast.FunctionDef)
+    whole.decorator_list = []
+    for i, node in enumerate(list(ast.walk(whole))):
+        if isinstance(node, (ast.For, ast.comprehension)):
+            node.iter = ast.Call(ast.Name(f"_watch_{function.__name__}", ast.Load()), [node.iter, ast.Constant(i)], [])
+
+    def watch(items: Iterable[Any], loop: int) -> Iterator[Any]:
+        for item in items:
+            met.update((function, loop, name) for name, drops in _DROPS.items() if _is_left_out(item, drops))
+            yield item
+
+    function.__globals__[f"_watch_{function.__name__}"] = watch
+    return _compiled(whole, function)
+
+
+def _changes(whole: ast.FunctionDef) -> Iterator[tuple[str, int, ast.FunctionDef, int]]:
     nodes = list(ast.walk(whole))
     reports = [i for i, n in enumerate(nodes) if _is_report(n)]
     if reports:
-        yield "return pass", whole.lineno, _replaced(whole, reports)
+        yield "return pass", whole.lineno, _replaced(whole, reports), -1
     if len(reports) > 1:
         for i in reports:
-            yield "drop a report", _line(nodes[i]), _replaced(whole, [i])
+            yield "drop a report", _line(nodes[i]), _replaced(whole, [i]), -1
     for i, node in enumerate(nodes):
         if isinstance(node, ast.Compare):
             for which, op in enumerate(node.ops):
@@ -97,14 +135,14 @@ def _changes(whole: ast.FunctionDef) -> Iterator[tuple[str, int, ast.FunctionDef
                 target = list(ast.walk(changed))[i]
                 assert isinstance(target, ast.Compare)
                 target.ops[which] = _SWAPPED[type(op)]()
-                yield f"swap {type(op).__name__}", node.lineno, changed
+                yield f"swap {type(op).__name__}", node.lineno, changed, -1
         if isinstance(node, (ast.For, ast.comprehension)):
             for dropper in DROPPERS:
                 changed = copy.deepcopy(whole)
                 loop = list(ast.walk(changed))[i]
                 assert isinstance(loop, (ast.For, ast.comprehension))
                 loop.iter = ast.Call(ast.Name(dropper, ast.Load()), [loop.iter], [])
-                yield dropper.strip("_").replace("_", " "), _line(node), changed
+                yield dropper.strip("_").replace("_", " "), _line(node), changed, i
 
 
 def _line(node: ast.AST) -> int:
@@ -155,12 +193,16 @@ def _compiled(tree: ast.FunctionDef, function: FunctionType) -> CodeType | None:
     return code
 
 
+def _is_left_out(item: Any, drops: Callable[[Where], bool]) -> bool:
+    place = item[0] if isinstance(item, tuple) and item else item
+    place = place.where if isinstance(place, Node) else place
+    return isinstance(place, Where) and drops(place)
+
+
 def _without(name: str, drops: Callable[[Where], bool]) -> Callable[[Iterable[Any]], Iterator[Any]]:
     def left(items: Iterable[Any]) -> Iterator[Any]:
         for item in items:
-            place = item[0] if isinstance(item, tuple) and item else item
-            place = place.where if isinstance(place, Node) else place
-            if isinstance(place, Where) and drops(place):
+            if _is_left_out(item, drops):
                 DROPPED.add(name)
                 continue
             yield item
@@ -168,9 +210,12 @@ def _without(name: str, drops: Callable[[Where], bool]) -> Callable[[Iterable[An
     return left
 
 
+_DROPS: dict[str, Callable[[Where], bool]] = {
+    "drop a node": lambda w: not w.is_pair and w.node == LAST_NODE,
+    "drop a device": lambda w: not w.is_pair and w.device == DEVICE,
+    "ignore one side": lambda w: w.is_pair and w.node < w.peer_node,
+    "ignore the other side": lambda w: w.is_pair and w.node > w.peer_node,
+}
 DROPPERS: dict[str, Callable[[Iterable[Any]], Iterator[Any]]] = {
-    "_drop_a_node": _without("drop a node", lambda w: not w.is_pair and w.node == LAST_NODE),
-    "_drop_a_device": _without("drop a device", lambda w: not w.is_pair and w.device == DEVICE),
-    "_ignore_one_side": _without("ignore one side", lambda w: w.is_pair and w.node < w.peer_node),
-    "_ignore_the_other_side": _without("ignore the other side", lambda w: w.is_pair and w.node > w.peer_node),
+    f"_{name.replace(' ', '_')}": _without(name, drops) for name, drops in _DROPS.items()
 }

@@ -7,6 +7,7 @@ cells that its own rule reports something in; those that survive everywhere are 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import signal
 import sys
@@ -167,13 +168,16 @@ class Share:
         """The mutants of judges that have cells of their own, of which this share tries its part."""
         functions = list(judges.of_modules(modules))
         cells: dict[FunctionType, list[Cell]] = {f: [] for f in functions}
-        for case in own[self.number :: self.of]:
-            cell = _case(case)
-            for function in _heard(case.outcome, functions):
-                cells[function].append(cell)
+        with cases.reading_anew(), mutator.watched(functions) as met:
+            for case in own[self.number :: self.of]:
+                cell = _case(case)
+                for function in _heard(case.outcome, functions):
+                    cells[function].append(cell)
         for function in functions:
             for mutant in mutator.mutants(function):
-                yield Target(f"judge: {mutant.name}", _planting(mutant), cells[function], [], mutant)
+                idle = mutant.loop >= 0 and (function, mutant.loop, mutant.operator) not in met
+                near = [] if idle else cells[function]
+                yield Target(f"judge: {mutant.name}", _planting(mutant), near, [], mutant)
 
     def _reached(self, functions: list[FunctionType]) -> dict[FunctionType, list[Cell]]:
         """Which cells run through which judge: red ones first, then those of clean clusters."""
@@ -208,7 +212,15 @@ def _heard(call: Callable[[], object], functions: list[FunctionType]) -> set[Fun
 
 
 def _planting(mutant: mutator.Mutant) -> Callable[[], AbstractContextManager[None]]:
-    return lambda: mutator.planted(mutant)
+    if mutant.function.__module__ != cases.READ.__module__:
+        return lambda: mutator.planted(mutant)
+
+    @contextlib.contextmanager
+    def of_the_reader() -> Iterator[None]:
+        with cases.reading_anew(), mutator.planted(mutant):
+            yield
+
+    return of_the_reader
 
 
 def _cell(scenario: matrix.Scenario, code: str) -> Cell:
