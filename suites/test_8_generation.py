@@ -254,12 +254,13 @@ def test_the_usage_adds_up(generation, inventory, findings):
         findings.fail(head, expected=f"more than the {bare} tokens of the bare prompt in a chat", observed=chat)
 
 
-@rule("GEN814", guide="4.1", rests_on=("SRV701",))
+@rule("GEN814", guide="4.1", rests_on=("SRV701",), releases=(Behaviour.STOPPED,))
 def test_no_worker_failed_in_a_request(generation, inventory, findings):
     """A server that came up and then answers 500 or 503 says nothing of why: one of its workers has failed, on a node
     and in a log of its own, and all others wait for it.
 
-    Judged when a request that was in order got no answer, or /health is not 200 afterwards, as SRV710 is: on the logs
+    Judged when a request that was in order got no answer (or one with finish_reason "error", as releases up to 0.15.0
+    give it), or /health is not 200 afterwards, as SRV710 is: on the logs
     of every node, the server's, Ray's worker logs and raylet.out, and CANN's plog. Who failed first is blamed.
 
     Fix: on {where}, what the code asks for:

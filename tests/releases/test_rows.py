@@ -157,6 +157,11 @@ def refusal(_row, release):
     return answer.status
 
 
+def stopped(_row, release):
+    answer = wire.stopped_answer(Release(release), "/v1/chat/completions")
+    return 200 if answer is None else answer.status
+
+
 def key(_row, release):
     answers = [wire.key_answer(Release(release), p, "", ("k",)) for p in ("/v1/models", "/metrics", "/health")]
     assert answers[2] is None
@@ -178,6 +183,7 @@ SHOWN = {
     Behaviour.HEALTH: health,
     Behaviour.DEATH: death,
     Behaviour.REFUSAL: refusal,
+    Behaviour.STOPPED: stopped,
     Behaviour.KEY: key,
 }
 

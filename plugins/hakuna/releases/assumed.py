@@ -31,5 +31,6 @@ ASSUMED: dict[Behaviour, Assumed] = {
     Behaviour.HEALTH: Assumed(False, "only the status code of /health is judged"),
     Behaviour.DEATH: Assumed(False, "a dead engine is taken for unnoticed by its parent"),
     Behaviour.REFUSAL: Assumed(422, "422 is accepted besides 400"),
+    Behaviour.STOPPED: Assumed(200, 'a finish_reason of "error" counts as no answer, whatever the status'),
     Behaviour.KEY: Assumed(False, "a route that answers without the key is not held against it"),
 }

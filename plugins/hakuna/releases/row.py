@@ -47,6 +47,7 @@ class Behaviour(enum.Enum):
     HEALTH = "/health"
     DEATH = "death of the engine"
     REFUSAL = "validation error"
+    STOPPED = "answer of a stopped engine"
     KEY = "API key"
 
 

@@ -41,6 +41,22 @@ ROWS: tuple[Row, ...] = (
         since="0.16.0",
     ),
     Row(
+        "stopped-200-before-0.16.0",
+        Behaviour.STOPPED,
+        200,
+        'LMDeploy up to 0.15.0 answers for an engine that stopped with 200, an empty text and finish_reason "error"',
+        "seen by running the releases 0.7.3 to 0.18.0 (docs/contract.md)",
+        until="0.16.0",
+    ),
+    Row(
+        "stopped-503-from-0.16.0",
+        Behaviour.STOPPED,
+        503,
+        "LMDeploy from 0.16.0 on answers for an engine that stopped with 503 and the error object",
+        "seen by running the releases 0.7.3 to 0.18.0 (docs/contract.md)",
+        since="0.16.0",
+    ),
+    Row(
         "key-per-route-before-0.12.2",
         Behaviour.KEY,
         False,

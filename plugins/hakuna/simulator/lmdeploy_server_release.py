@@ -104,7 +104,7 @@ class Release:
     @property
     def json_health(self) -> bool:
         """/health tells its state in JSON; before, it is an empty 200 whatever the engine does."""
-        return self.number >= (0, 14, 0)
+        return bool(self._does(releases.Behaviour.HEALTH))
 
     @property
     def key_middleware(self) -> bool:
@@ -124,7 +124,7 @@ class Release:
     @property
     def fails_as_http(self) -> bool:
         """An engine that stopped gives 503; before, 200 with the finish reason "error"."""
-        return self.number >= (0, 16, 0)
+        return bool(self._does(releases.Behaviour.STOPPED) == 503)  # noqa: PLR2004  # HTTP Service Unavailable
 
     @property
     def string_messages(self) -> bool:

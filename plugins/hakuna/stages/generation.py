@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hakuna.evidence import Batch, HttpAnswer
 from hakuna.judgement.stage import Stage
@@ -88,15 +90,28 @@ def _failed(facts: GenerationFacts) -> bool:
     """Whether a request that was in order did not get its answer, or the engine says that it is gone."""
     asked = (facts.completion, facts.again, facts.chat, facts.chat_again, facts.stream, facts.health_after)
     answers = [r.fact for r in asked]  # no check looks at them here
-    stream = facts.stream.fact
-    return any(a is None or a.status != OK for a in answers) or bool(stream and _broken(stream))
+    if any(a is None or a.status != OK for a in answers):
+        return True
+    completion, again, chat, chat_again, stream, _ = (a for a in answers if a is not None)
+    return any(
+        _ended_in_error(answer, parse)
+        for answer, parse in (
+            (completion, lmdeploy_http.parse_completion),
+            (again, lmdeploy_http.parse_completion),
+            (chat, lmdeploy_http.parse_chat),
+            (chat_again, lmdeploy_http.parse_chat),
+            (stream, lmdeploy_http.parse_stream),
+        )
+    )
 
 
-def _broken(stream: HttpAnswer) -> bool:
+def _ended_in_error(answer: HttpAnswer, parse: Callable[[HttpAnswer], Any]) -> bool:
+    """Whether an answer of status 200 tells of an engine that stopped, as releases up to 0.15.0 do."""
     try:
-        return bool(lmdeploy_http.parse_stream(stream).error)
+        told = parse(answer)
     except UnparsedError:
         return True
+    return bool(getattr(told, "error", "")) or told.finish_reason == "error"
 
 
 def _reference(run: Run) -> tuple[str, Reading[alone.Reference] | None]:
