@@ -164,7 +164,7 @@ def main(link: socket.socket) -> int:
         pid = _fork(json.loads(message), streams)
         if not pid:
             link.close()
-            return int(sys.modules["pytest"].console_main())
+            return int(sys.modules["pytest"].main())
         for stream in streams:
             os.close(stream)
         with contextlib.suppress(BrokenPipeError):
