@@ -81,8 +81,9 @@ def spaces(lab):
 
 
 def living_in(found):
-    """The processes of the machine that are in one of these namespaces."""
-    return [p.name for p in Path("/proc").glob("[0-9]*") if space_of(p.name) in found]
+    """The processes of the machine that are in one of these namespaces; not those that have ended and that the machine's
+    own process 1 has not collected yet."""
+    return [p.name for p in Path("/proc").glob("[0-9]*") if space_of(p.name) in found and start_of(int(p.name))]
 
 
 def test_a_lab_leaves_nothing_on_the_machine():
