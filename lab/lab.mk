@@ -24,5 +24,5 @@ lab-test: $(STAMP)
 # What CI has time for: a green run on 2 x 8, the faults, podman, three hosts, and the chaos that is not marked long.
 # A lab that cannot be built is a failure here, and so is a test that skips.
 lab-ci: lab
-	HAKUNA_LAB_TESTS=1 timeout --kill-after=60 1140 $(BIN)/pytest tests/lab -q -m "not long" --durations=8 --tb=short; \
+	HAKUNA_LAB_TESTS=1 timeout --kill-after=60 1500 $(BIN)/pytest tests/lab -q -m "not long" --durations=8 --tb=short; \
 	status=$$?; $(BIN)/python -m lab down; exit $$status

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lab.machine import marked
+from lab.machine import marked, start_of
 from lab.plan import CGROUP, FOLDER, INVENTORY, MARK, NAME, Plan
 from lab_runs import newest, run
 

@@ -64,6 +64,16 @@ def test_a_figure_fails_by_the_inventorys_threshold(night):
     assert night({**drift, "percent": 80}, slower_mesh=1.5) == ("READY", {})
 
 
+def test_a_slower_run_that_is_accepted_is_what_is_usual_from_then_on(night, tmp_path):
+    drift = {"slower": "fail", "runs": 2}
+    assert night(drift) == night(drift) == ("READY", {})
+    assert night(drift, slower_mesh=1.5) == ("NOT READY", {"NET223": "FAIL"})
+    assert cli.main(["accept", "last", "--reports", str(tmp_path / "reports")]) == 0
+    assert night(drift, slower_mesh=1.5) == ("READY", {})
+    assert night(drift, slower_mesh=1.5) == ("READY", {})
+    assert night(drift, slower_mesh=2.25) == ("NOT READY", {"NET223": "FAIL"})
+
+
 @pytest.mark.parametrize("run", ["nowhere", "last"])
 def test_a_run_that_is_not_there_is_not_accepted(tmp_path, capsys, run):
     assert cli.main(["accept", run, "--reports", str(tmp_path)]) == 2

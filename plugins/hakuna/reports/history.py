@@ -182,7 +182,10 @@ def accept(path: Path, run: str) -> None:
 
 
 def good_before(runs: list[Entry], entry: Entry, most: int = GOOD_RUNS) -> list[Entry]:
-    """The last good runs before ``entry`` on the same cluster and of the same kind, oldest first."""
+    """The last good runs before ``entry`` on the same cluster and of the same kind, oldest first.
+
+    None of them is older than the last one that somebody accepted: what was usual before that is usual no more.
+    """
     same = [
         r
         for r in runs
@@ -191,7 +194,8 @@ def good_before(runs: list[Entry], entry: Entry, most: int = GOOD_RUNS) -> list[
         and r.started <= entry.started
         and (r.cluster, r.simulated) == (entry.cluster, entry.simulated)
     ]
-    return same[-most:]
+    begin = max((i for i, r in enumerate(same) if r.accepted), default=0)
+    return same[begin:][-most:]
 
 
 def _write(path: Path, entry: Entry, kept: int) -> None:
