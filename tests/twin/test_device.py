@@ -119,8 +119,11 @@ def test_a_server_that_runs_is_broken_and_mended_by_a_file(monkeypatch, tmp_path
 
 
 KERNELS = """
+import sys
 from dlinfer.framework.lmdeploy_ext import kernels
-kernels.find_spec = lambda _name: None  # on x86_64 there is a real one, with xgrammar
+kernels.find_spec = lambda _name: None  # on x86_64 there is a real one, with xgrammar, and torch has imported it
+for name in [name for name in sys.modules if name.partition(".")[0] == "triton"]:
+    del sys.modules[name]
 kernels.install()
 import triton
 import triton.language as tl
