@@ -23,5 +23,9 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "drop a device",
     ): ("a vote: one device less does not turn it"),
     ("rails = [{d.device for d in g} for g in devices]", "drop a node"): "a group of one device_id is on several nodes",
+    (
+        "sum(grid.devices[d].node == name for d in ends) for name in (place.where.node, place.where.peer_node)",
+        "swap Eq",
+    ): ("the two ends change places"),
     ("for node in sorted({p.node for p in silent}):", "drop a device"): "the names of the nodes are the same",
 }

@@ -13,6 +13,9 @@ from hakuna.judgement import (
     hccl_variables,
     log_cause,
     mesh_again,
+    mesh_blame,
+    mesh_cover,
+    mesh_lossy,
     mesh_matrix,
     mesh_places,
     mesh_probe,
@@ -55,9 +58,18 @@ SINGLE: tuple[Any, ...] = (
 #: Modules that judge logs: their functions run in the cells of the checks, and in scenes of their own (cases.py).
 OF_CHECKS: tuple[ModuleType, ...] = (log_cause,)
 #: Modules that localise faults in a mesh, and have cells of their own (mesh_cases.py): which devices and pairs a place is
-#: of, splits and what the devices say of themselves, what is told, and the ping that decides. Not the search for the
-#: smallest explanation (mesh_blame, mesh_cover, mesh_lossy): the benchmark and tests/judgement/test_mesh_exact.py hold that.
-OF_MESHES: tuple[ModuleType, ...] = (mesh_places, mesh_split, mesh_words, mesh_probe, mesh_again)
+#: of, splits and what the devices say of themselves, the search for the smallest explanation, what is told, and the ping
+#: that decides. The schedule is no judge: tests/judgement/test_mesh_schedule.py holds it by its properties.
+OF_MESHES: tuple[ModuleType, ...] = (
+    mesh_places,
+    mesh_split,
+    mesh_words,
+    mesh_probe,
+    mesh_again,
+    mesh_blame,
+    mesh_cover,
+    mesh_lossy,
+)
 #: Modules that judge rank tables: the stage judges the table once, so they have cells of their own (cases.py).
 OF_TABLES: tuple[ModuleType, ...] = (
     rank_table_rules,
