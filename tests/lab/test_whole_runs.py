@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 
+import pytest
 from lab.plan import REPOSITORY, Plan
 from lab_runs import command, environment, newest, run
 
@@ -35,6 +36,7 @@ def test_the_guide_brings_up_a_service_and_leaves_nothing(lab, tmp_path):
         assert on(lab, host, "sh", "-c", "ls -d /tmp/hakuna* /tmp/ray* 2>/dev/null || true") == ""
 
 
+@pytest.mark.long
 def test_what_a_killed_controller_left_is_gone_after_the_next_run(lab, tmp_path):
     """A neighbour of the same kind of names is not touched."""
     beside = ["docker", "run", "-d", "--name", "hakuna-neighbour", "--net=host", "--entrypoint", "/bin/sleep"]
