@@ -216,16 +216,9 @@ def test_no_worker_failed_first(api_server, inventory, findings):
     """
     if api_server.ready:
         findings.skip("the server answers: nobody failed")
-    cause = api_server.first_failure(inventory.model.head_node.where)
+    cause = api_server.logs.first_failure(inventory.model.head_node.where)
     if cause is not None and not cause.driver:
-        findings.fail(
-            cause.where,
-            expected="workers that come up",
-            observed=f"{cause.code}: {cause.text}",
-            message=cause.sentence,
-            fix=cause.advice,
-            evidence=cause.source,
-        )
+        findings.fail(cause.where, expected="workers that come up", **cause.words)
 
 
 @rule("SRV711")

@@ -273,14 +273,7 @@ def test_no_worker_failed_in_a_request(generation, inventory, findings):
         findings.skip("every request got its answer, so no logs were read")
     cause = generation.logs.first_failure(inventory.model.head_node.where)
     if cause is not None:
-        findings.fail(
-            cause.where,
-            expected="workers that live",
-            observed=f"{cause.code}: {cause.text}",
-            message=cause.sentence,
-            fix=cause.advice,
-            evidence=cause.source,
-        )
+        findings.fail(cause.where, expected="workers that live", **cause.words)
 
 
 @rule("GEN815", guide="4.1", rests_on=("GEN801", "GEN802", "GEN805"), needs=("GEN811",))

@@ -188,9 +188,7 @@ def _blockers(rule: Rule, others: Mapping[str, CheckResult]) -> Iterable[_Blocke
             where = Where.cluster() if code in anywhere else finding.where
             if finding.verdict is Verdict.FAIL:
                 yield _Blocker(where, (finding.cause,))
-            elif (
-                finding.verdict is Verdict.BLOCKED and code not in RESTART
-            ):  # a restart that was seen, not one that was not looked for
+            elif finding.verdict is Verdict.BLOCKED and code not in RESTART:  # only a restart that was seen
                 yield _Blocker(where, finding.causes)
 
 

@@ -85,6 +85,16 @@ class LogCause:
         return f"{who}: {meaning}" + (f"; {others} only waited" if self.waited else "")
 
     @property
+    def words(self) -> dict[str, str]:
+        """What a finding says of it."""
+        return {
+            "observed": f"{self.code}: {self.text}",
+            "message": self.sentence,
+            "fix": self.advice,
+            "evidence": self.source,
+        }
+
+    @property
     def advice(self) -> str:
         """What to do about it, where it is."""
         node = self.where.node or "every node"

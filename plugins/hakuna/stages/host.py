@@ -104,6 +104,11 @@ def peers(inventory: Inventory, node: Node) -> tuple[Node, ...]:
     return tuple({n.name: n for n in (inventory.head_node, following) if n.name != node.name}.values())
 
 
+def boot_ids(run: Run, batch: str) -> Table[str]:
+    """The boot id of every node as it is now, in a batch of its own: it is the host's, and never travels by Ray."""
+    return run.send(batch, run.everywhere(lambda _node: [host.boot_id()])).per_node("host.boot_id", host.parse_boot_id)
+
+
 def commands(inventory: Inventory, node: Node) -> list[Command]:
     """Everything that the stage asks of one node, in one batch; the same facts in one lane, the NPUs in theirs."""
     out = [

@@ -9,10 +9,11 @@ from itertools import count
 from hakuna.evidence import Batch, Command
 from hakuna.inventory.model import Node
 from hakuna.judgement.stage import Stage
-from hakuna.probes import containers, host, procs
+from hakuna.probes import containers, procs
 from hakuna.probes import ray as ray_probe
 from hakuna.probes.reading import Reading, Table
 from hakuna.stages.container import ContainerFacts
+from hakuna.stages.host import boot_ids
 from hakuna.stages.journal import Trace
 from hakuna.stages.rank_table import RankTableFacts
 from hakuna.stages.run import Run
@@ -79,7 +80,6 @@ def collect(run: Run) -> RayFacts:
     up = {w.node for w, r in started.items() if r.fact is not None and r.fact.ok}
     cluster, status = _formed(run, {n.node_ip for n in inventory.nodes if n.name in up})
     raylets = run.send("ray", run.everywhere(lambda _node: [look]))
-    boots = run.send("ray.boot", run.everywhere(lambda _node: [host.boot_id()]))  # the host's own: never by Ray
     return RayFacts(
         before=before.per_node("procs.ray", procs.parse_procs) if before else Table({}),
         started=Table(started),
@@ -88,7 +88,7 @@ def collect(run: Run) -> RayFacts:
         raylets=raylets.per_node("procs.ray", procs.parse_procs).map(
             lambda found: tuple(p for p in found if RAYLET in p.argv[0])
         ),
-        boot_id=boots.per_node("host.boot_id", host.parse_boot_id),
+        boot_id=boot_ids(run, "ray.boot"),
     )
 
 

@@ -9,18 +9,17 @@ from itertools import count
 from hakuna.evidence import Batch, Command, HttpAnswer
 from hakuna.inventory.model import Inventory
 from hakuna.judgement import versions as lmdeploy_versions
-from hakuna.judgement.log_cause import LogCause
 from hakuna.judgement.stage import Stage
-from hakuna.probes import containers, hccl_log, host, lmdeploy, lmdeploy_http, lmdeploy_log, npu_smi, procs
+from hakuna.probes import containers, hccl_log, lmdeploy, lmdeploy_http, lmdeploy_log, npu_smi, procs
 from hakuna.probes.reading import Reading, ReadingState, Table
 from hakuna.stages import server_logs
 from hakuna.stages.answers import Answers, lost
 from hakuna.stages.container import ContainerFacts, lmdeploy_version
+from hakuna.stages.host import boot_ids
 from hakuna.stages.journal import Trace
 from hakuna.stages.rank_table import RankTableFacts, live_addresses
 from hakuna.stages.ray import TABLE_VARIABLE
 from hakuna.stages.run import Run
-from hakuna.where import Where
 
 WORKER = "ray::RayWorkerWrapper"
 
@@ -48,10 +47,6 @@ class ServerFacts:
     models: Reading[HttpAnswer]
     logs: server_logs.Logs
 
-    def first_failure(self, head: Where) -> LogCause | None:
-        """Which rank failed first, by the logs of the workers and of the server."""
-        return self.logs.first_failure(head)
-
 
 def collect(run: Run) -> ServerFacts:
     """Try ``pipeline`` first if the inventory wants it, then launch the server, wait, and read it back."""
@@ -74,7 +69,6 @@ def collect(run: Run) -> ServerFacts:
         pid = _pid(started.outcome(head.name, "server.start").text)
     died, ready, waited = _wait(run, pid)
     answers = run.send("server", _look(run))
-    boots = run.send("server.boot", run.everywhere(lambda _node: [host.boot_id()]))
     log = answers.reading(head.name, "server.log", lmdeploy_log.parse_log)
     text = answers.outcome(head.name, "server.log").text
     process = answers.reading(head.name, "procs.server", procs.parse_procs)
@@ -92,7 +86,7 @@ def collect(run: Run) -> ServerFacts:
         process=process,
         arguments=_arguments(process),
         workers=answers.per_node("procs.workers", procs.parse_procs),
-        boot_id=boots.per_node("host.boot_id", host.parse_boot_id),
+        boot_id=boot_ids(run, "server.boot"),
         npu=answers.per_node("npu.info", npu_smi.parse_info),
         health=run.hear(lmdeploy_http.health(inventory, "server.health")),
         models=run.hear(lmdeploy_http.models(inventory, "server.models")),

@@ -96,9 +96,8 @@ def mesh_map(
             for column, ms in zip(columns, lane.ms, strict=False):
                 row[column].times.append(ms)
         else:
-            for pair in _odd_pairs(source, lane, columns, row, loss_limit, ms_limit):
-                if _is_bad(pair, loss_limit, ms_limit):
-                    bad.append(pair)
+            odd = _odd_pairs(source, lane, columns, row, loss_limit, ms_limit)
+            bad += [pair for pair in odd if _is_bad(pair, loss_limit, ms_limit)]
         times += array("f", (ms for ms in lane.ms[::every] if ms >= 0)) if lane.odd else lane.ms[::every]
         if lane.count and lane.slowest > (slowest.ms or 0.0 if slowest else 0.0):
             slowest = _pair(source, lane, max(range(lane.count), key=lane.ms.__getitem__))
