@@ -10,8 +10,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from lab.build import Lab
 from lab.plan import INVENTORY, REPOSITORY
+
+from lab import machine
 
 
 @dataclass(frozen=True)
@@ -76,3 +80,20 @@ def run(reports: Path, *more: str, seconds: float = 400) -> Told:
         tuple(c["rule"] for c in checks if c["verdict"] == "BLOCKED"),
         output,
     )
+
+
+def journal(reports: Path) -> list[dict[str, Any]]:
+    """The events of the last run, in order."""
+    return [json.loads(row) for row in (newest(reports) / "journal.jsonl").read_text().splitlines()]
+
+
+def down(reports: Path) -> subprocess.CompletedProcess[str]:
+    """Take away what a run with --keep left up."""
+    words = [str(REPOSITORY / ".venv/bin/hakuna"), "down", "--inventory", str(INVENTORY), "--reports", str(reports)]
+    return subprocess.run(words, env=environment(), capture_output=True, text=True, check=False, timeout=300)
+
+
+def kill_raylet(lab: Lab, name: str) -> None:
+    """End the raylet on a host, and nothing else of Ray."""
+    raylets = 'case $(tr "\\0" "\\n" <$p/cmdline | head -n 1) in */raylet/raylet) kill -9 ${p#/proc/};; esac'
+    machine.run(lab.host(name).inside("sh", "-c", f"for p in /proc/[0-9]*; do {raylets}; done"))

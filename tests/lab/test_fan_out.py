@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import Counter
 
 import pytest
-from lab.plan import INVENTORY, REPOSITORY, Plan
-from lab_runs import Finding, environment, mesh_of, newest, run
-
-from lab import machine
+from lab.plan import Plan
+from lab_runs import Finding, down, journal, kill_raylet, mesh_of, newest, run
 
 PLAN = Plan(devices=2)
 
@@ -22,14 +19,12 @@ def kept(lab, tmp_path):
     told = run(tmp_path / "kept", "--keep", "--until=ray")
     assert told.verdict == "READY", told.output
     yield lab
-    words = [str(REPOSITORY / ".venv/bin/hakuna"), "down", "--inventory", str(INVENTORY)]
-    done = subprocess.run([*words, "--reports", str(tmp_path / "kept")], env=environment(), check=False, timeout=300)
-    assert done.returncode == 0
+    done = down(tmp_path / "kept")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def notes(reports):
-    rows = [json.loads(row) for row in (newest(reports) / "journal.jsonl").read_text().splitlines()]
-    return [row["text"] for row in rows if row["event"] == "note"]
+    return [row["text"] for row in journal(reports) if row["event"] == "note"]
 
 
 def verdicts(reports):
@@ -51,8 +46,7 @@ def test_probes_travel_as_ray_tasks_and_say_the_same(kept, tmp_path):
 
 
 def test_a_node_without_ray_is_asked_over_ssh(kept, tmp_path):
-    raylets = 'case $(tr "\\0" "\\n" <$p/cmdline | head -n 1) in */raylet/raylet) kill -9 ${p#/proc/};; esac'
-    machine.run(kept.host("lab-b").inside("sh", "-c", f"for p in /proc/[0-9]*; do {raylets}; done"))
+    kill_raylet(kept, "lab-b")
     told = run(tmp_path, "--attach", "--until=ray", "--fan-out=ray")
     assert told.verdict == "NOT READY", told.output
     assert told.root_causes in {(Finding("RAY507", "lab-b"),), (Finding("RAY503", "lab-b"),)}, told.output

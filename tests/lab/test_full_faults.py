@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
 
 import pytest
-from lab.plan import INVENTORY, MODEL, REPOSITORY, Plan
-from lab_runs import Finding, command, environment, newest, run
+from lab.plan import MODEL, REPOSITORY, Plan
+from lab_runs import Finding, command, down, environment, journal, kill_raylet, newest, run
 
 from lab import faults, host, machine
 
@@ -79,19 +78,10 @@ def test_a_raylet_that_is_killed_is_the_single_cause_and_down_takes_the_kept_clu
     kept = run(tmp_path, "--keep", "--until=ray")
     assert kept.verdict == "READY", kept.output
     try:
-        raylets = 'case $(tr "\\0" "\\n" <$p/cmdline | head -n 1) in */raylet/raylet) kill -9 ${p#/proc/};; esac'
-        on(lab, "lab-b", "sh", "-c", f"for p in /proc/[0-9]*; do {raylets}; done")
+        kill_raylet(lab, "lab-b")
         told = run(tmp_path, "--attach", "--until=ray")
     finally:
-        words = [
-            str(REPOSITORY / ".venv/bin/hakuna"),
-            "down",
-            "--inventory",
-            str(INVENTORY),
-            "--reports",
-            str(tmp_path),
-        ]
-        done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False, timeout=300)
+        done = down(tmp_path)
     # Until Ray itself has noticed, the process is missed; after that, the member.
     assert told.root_causes in {(Finding("RAY507", "lab-b"),), (Finding("RAY503", "lab-b"),)}, told.output
     assert told.verdict == "NOT READY"
@@ -123,7 +113,3 @@ def test_of_two_runs_at_once_the_second_names_the_first_or_waits_for_it(lab, tmp
     assert not (newest(tmp_path / "second") / "evidence" / "container.run").exists()
     assert waited.verdict == "READY", waited.output
     nothing_is_left(lab)
-
-
-def journal(reports):
-    return [json.loads(row) for row in (newest(reports) / "journal.jsonl").read_text().splitlines()]
