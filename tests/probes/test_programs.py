@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,11 @@ class Response:
 class pipeline:
     def __init__(self, path, backend_config): self.path, self.config = path, backend_config.settings
     def __enter__(self): return self
-    def __exit__(self, *_): pass
+    def __exit__(self, *_):
+        import time
+        time.sleep(50 * self.stays)
     def __call__(self, prompt):
+        self.stays = prompt == "stay"
         if prompt == "fail":
             try: raise KeyError("the cause")
             except KeyError as error: raise RuntimeError("the wrapper") from error
@@ -71,8 +75,19 @@ def test_pipeline_is_the_guides(stand_in: Path):
     assert "{'tp': 8, 'device_type': 'ascend', 'eager_mode': True} Hakuna Matata" in text
     answer = lmdeploy.parse_pipeline(text)
     assert (answer.text, answer.input_tokens, answer.output_tokens, answer.error) == ("no worries", 7, 26, "")
+    assert answer.closed
     graph = lmdeploy.pipeline(inventory, {}, eager=False)
     assert "'eager_mode': False" in run(graph, stand_in).stdout.decode()
+
+
+def test_a_pipeline_that_never_ends_is_ended_and_keeps_its_answer(stand_in: Path):
+    """LMDeploy 0.18.0 at tp=16: fifteen workers waited in an all-reduce for the one that had stopped."""
+    command = programs.program("pipeline", "/m", "8", "stay", id="pipeline")
+    hurried = [word.replace("CLOSING = 60.0", "CLOSING = 0.1") for word in command.argv]
+    done = run(replace(command, argv=tuple(hurried)), stand_in)
+    assert done.returncode == 0
+    answer = lmdeploy.parse_pipeline(done.stdout.decode())
+    assert (answer.text, answer.closed) == ("no worries", False)
 
 
 def test_a_pipeline_that_fails_names_the_first_cause(stand_in: Path):

@@ -40,13 +40,17 @@ class ServerArguments:
 
 @dataclass(frozen=True)
 class PipelineAnswer:
-    """What ``pipeline`` answered. ``error`` is set, and the text empty, where it failed."""
+    """What ``pipeline`` answered. ``error`` is set, and the text empty, where it failed.
+
+    ``closed`` is false where its engine did not end within a minute of the answer and the process was ended instead.
+    """
 
     text: str = ""
     seconds: float = 0.0
     input_tokens: int | None = None
     output_tokens: int | None = None
     error: str = ""
+    closed: bool = True
 
 
 def api_server_argv(inventory: Inventory, *, eager: bool) -> tuple[str, ...]:
@@ -224,4 +228,5 @@ def parse_pipeline(text: str) -> PipelineAnswer:
         float(answer["seconds"]),
         None if answer.get("input_tokens") is None else int(answer["input_tokens"]),
         None if answer.get("output_tokens") is None else int(answer["output_tokens"]),
+        closed=answer.get("closed") is not False,
     )

@@ -95,6 +95,16 @@ FAULTS = (
         shows=Shows.HEAD,
     ),
     FaultKind(
+        "pipeline-never-ends",
+        Scope.CLUSTER,
+        "pipeline() answers, and a worker that began its next step keeps the engine from ending",
+        "GEN804",
+        "",
+        "lmdeploy/pytorch/engine/executor/ray_executor.py stop(); seen with 0.18.0 at tp=16",
+        shows=Shows.HEAD,
+        verdict="WARN",
+    ),
+    FaultKind(
         "answers-change",
         Scope.CLUSTER,
         "greedy answers differ from time to time",

@@ -182,6 +182,7 @@ class Pipeline(Tool):
             "seconds": round(0.02 * len(made.pieces), 4),
             "input_tokens": len(text.split_tokens(prompt)),
             "output_tokens": len(made.pieces),
+            "closed": not spec.has("pipeline-never-ends"),
         }
         return say("\n" + json.dumps(answer) + "\n", story.text())
 

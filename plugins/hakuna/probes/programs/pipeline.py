@@ -7,8 +7,13 @@ import importlib
 import json
 import os
 import sys
+import threading
 import time
 import traceback
+
+#: Seconds that the engine has for its end. ``RayExecutor.stop`` waits without a limit for ``stop_async`` on every
+#: worker ("hope this will not lead to hanging"); one that has begun its next step waits in it for those that stopped.
+CLOSING = 60.0
 
 
 def main(model_path: str, tp: str, prompt: str, mode: str = "eager") -> None:
@@ -26,8 +31,24 @@ def main(model_path: str, tp: str, prompt: str, mode: str = "eager") -> None:
             "input_tokens": getattr(output, "input_token_len", None),
             "output_tokens": getattr(output, "generate_token_len", None),
         }
+        say(answer)
+        late = threading.Timer(CLOSING, give_up, (answer,))
+        late.daemon = True
+        late.start()
+    late.cancel()
+    say({**answer, "closed": True})
+
+
+def say(answer: dict[str, object]) -> None:
+    """The last such line is what counts."""
     sys.stdout.write("\n" + json.dumps(answer) + "\n")
     sys.stdout.flush()
+
+
+def give_up(answer: dict[str, object]) -> None:
+    """End the process: Ray ends the workers of a driver that is gone, and so frees their devices."""
+    say({**answer, "closed": False})
+    os._exit(0)
 
 
 if __name__ == "__main__":
@@ -38,6 +59,5 @@ if __name__ == "__main__":
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        sys.stdout.write("\n" + json.dumps({"error": "%s: %s" % (type(cause).__name__, cause)}) + "\n")  # noqa: UP031
-        sys.stdout.flush()
+        say({"error": "%s: %s" % (type(cause).__name__, cause)})  # noqa: UP031
         os._exit(1)  # engine processes may hang about after a failure
