@@ -5,13 +5,14 @@ import json
 
 from hakuna import Where, rule
 from hakuna.judgement import versions
+from hakuna.probes.ray import head_address
 from hakuna.releases import Behaviour
 from hakuna.stages.ray import TABLE_VARIABLE
 
 OK = 200
 
 
-@rule("SRV701", guide="4.1", rests_on=("INV005", "SRV710"), releases=(Behaviour.DEATH,))
+@rule("SRV701", guide="4.1", rests_on=("INV005", "SRV710", "SRV712"), releases=(Behaviour.DEATH,))
 def test_the_server_becomes_ready(api_server, inventory, findings):
     """A server that dies while loading, or never answers, keeps its real reason in its log, above the
     generic last line.
@@ -74,7 +75,7 @@ def test_the_arguments_are_the_ones_asked_for(api_server, inventory, findings):
 @rule(
     "SRV704",
     guide="4.1",
-    rests_on=("SRV701",),
+    rests_on=("SRV701", "SRV712"),
     needs=("RAY503", "RAY507"),
     releases=(
         Behaviour.DEVICE,
@@ -219,6 +220,29 @@ def test_no_worker_failed_first(api_server, inventory, findings):
     cause = api_server.logs.first_failure(inventory.model.head_node.where)
     if cause is not None and not cause.driver:
         findings.fail(cause.where, expected="workers that come up", **cause.words)
+
+
+@rule("SRV712", guide="2.4, 4.1")
+def test_the_server_joins_the_cluster_that_was_brought_up(api_server, inventory, findings):
+    """LMDeploy takes the cluster that RAY_ADDRESS names, or that Ray finds, or else one of its own on this machine
+    alone; where that is not the guide's it waits in silence, or serves from somewhere else.
+
+    Judged on Ray's words in the api_server's log, and where there are none on RAY_ADDRESS in its environment.
+
+    Fix: export RAY_ADDRESS={expected} in the shell that serves, inside the container
+    Source: ray/_private/worker.py (init); lmdeploy/pytorch/ray.py init_ray_cluster
+    """
+    head = inventory.model.head_node
+    wanted = head_address(inventory.model)
+    joined = api_server.log.fact.cluster if api_server.log.readable else None
+    if joined is None:
+        told = [p.env["RAY_ADDRESS"] for p in api_server.process.value if "RAY_ADDRESS" in p.env]
+        joined = told[0] if told and told[0].partition(":")[0] not in ("auto", "localhost", "127.0.0.1") else None
+    if joined is None:
+        findings.skip("neither its log nor its environment names a cluster")
+    findings.saw(joined)
+    if joined != wanted:
+        findings.fail(head, expected=wanted, observed=joined)
 
 
 @rule("SRV711")

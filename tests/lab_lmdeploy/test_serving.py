@@ -75,8 +75,8 @@ def test_another_clusters_address_is_named(lab, cluster):
     host.put(lab.host("lab-a"), LOG, said.log.encode())
     told, seconds = attach(cluster)
     report(f"RAY_ADDRESS elsewhere: Hakuna after {seconds:.0f} s: {causes(told)}; {said}")
-    assert causes(told) == [("SRV701", "lab-a")], told.output
-    assert "its log tells" in told.output
+    assert causes(told) == [("SRV712", "lab-a")], told.output
+    assert NOWHERE in told.output
 
 
 def test_a_worker_that_was_killed_is_named_though_health_is_green(lab, cluster):

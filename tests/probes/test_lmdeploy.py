@@ -256,6 +256,25 @@ def test_the_cause_is_above_the_wrappers():
     assert any("RPCServerDeadError" in e for e in found.errors)
 
 
+@pytest.mark.parametrize(
+    ("text", "cluster"),
+    [
+        ("", None),
+        ("x INFO worker.py:1841 -- Connecting to existing Ray cluster at address: 10.0.0.1:6379...", "10.0.0.1:6379"),
+        (
+            "-- Connecting to existing Ray cluster at address: a:1...\nConnecting to existing Ray cluster at address: b:2...",
+            "b:2",
+        ),
+        (
+            "INFO worker.py:2014 -- Started a local Ray instance. View the dashboard at 127.0.0.1:8265",
+            lmdeploy_log.PRIVATE,
+        ),
+    ],
+)
+def test_the_cluster_that_it_joined(text, cluster):
+    assert lmdeploy_log.parse_log(text).cluster == cluster
+
+
 def test_hccls_own_code_tells_most():
     found = log("server_hccl.log")
     assert found.cause is not None

@@ -199,6 +199,13 @@ def test_logs_are_read_as_they_were_sent(tmp_path):
     )  # as telling, and as the end
 
 
+def test_a_progress_bar_in_a_log_stays_in_its_file():
+    """Seen in a worker's .err of LMDeploy 0.18.0; a terminal in between sends carriage returns at the ends, too."""
+    bar = "|Loading weights: 0%| | 0/1\rLoading weights: 100%|#| 1/1"
+    (log,) = worker_logs.parse_logs(f"file 9 whole /tmp/ray/w.err\r\n{bar}\r\n|end\r\nlogs-end\r\n")
+    assert log.text.splitlines() == ["Loading weights: 0%| | 0/1", "Loading weights: 100%|#| 1/1", "end"]
+
+
 @pytest.mark.parametrize("text", ["", "file 3 whole /x\n|a", "|a\nlogs-end", "sh: find: not found\nlogs-end"])
 def test_what_is_no_answer_of_the_script_is_unparsed(text):
     with pytest.raises(UnparsedError):

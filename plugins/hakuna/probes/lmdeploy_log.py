@@ -15,7 +15,8 @@ from hakuna.probes.texts import clean, shown
 class ServerLog:
     """``milestones`` in the order they were reached; ``errors``: lines that report one; ``cause``: the one to blame.
 
-    ``last`` are its last lines, for a death without a word.
+    ``last`` are its last lines, for a death without a word. ``cluster`` is the Ray cluster that it joined or tried to:
+    an address, ``PRIVATE``, or None where the log does not say.
     """
 
     milestones: tuple[str, ...]
@@ -23,8 +24,11 @@ class ServerLog:
     errors: tuple[str, ...]
     cause: str | None
     last: tuple[str, ...] = ()
+    cluster: str | None = None
 
 
+#: Ray found no cluster, and silently started one of this machine alone.
+PRIVATE = "a private cluster of this machine"
 #: How many of its last lines are told of a server that died without a word.
 LAST = 3
 
@@ -54,6 +58,8 @@ _MILESTONES = (
     "Application startup complete",
     "Uvicorn running on",
 )
+#: Ray's own words (python/ray/_private/worker.py); they stand there at every log level of LMDeploy.
+_CLUSTER = re.compile(r"Connecting to existing Ray cluster at address: (\S+?)\.\.\.|Started a local Ray instance")
 _READY = re.compile(r"Uvicorn running on\s+\S+|Application startup complete")
 
 #: Wrappers that tell of a failure somewhere else.
@@ -125,7 +131,8 @@ def parse_log(text: str) -> ServerLog:
     # A server that answers had reasons to complain on its way; only a real failure is a cause then.
     cause = worst[2] if worst and (not ready or worst[0] < _AT_ERROR) else None
     last = tuple(shown(_bare(x), 200) for x in [x for x in rows if x.strip()][-LAST:])
-    return ServerLog(tuple(milestones), ready, tuple(errors), cause, last)
+    joined = [match[1] or PRIVATE for match in map(_CLUSTER.search, rows) if match]
+    return ServerLog(tuple(milestones), ready, tuple(errors), cause, last, joined[-1] if joined else None)
 
 
 def _bare(line: str) -> str:

@@ -63,12 +63,14 @@ def parse_logs(text: str) -> LogFiles:
             found.append(LogFile(head.group(3), int(head.group(1)), body, cut=head.group(2) == "lines"))
         lines.clear()
 
-    for row in clean(text).split("\n"):
-        if row.startswith("|"):
+    for line in text.split("\n"):  # not of the cleaned text: a progress bar's line has carriage returns in its middle
+        if line.startswith("|"):
             if head is None:
-                raise UnparsedError(f"hakuna-logs: a line of no file: {shown(row)!r}")
-            lines.append(row[1:])
-        elif match := _HEAD.fullmatch(row):
+                raise UnparsedError(f"hakuna-logs: a line of no file: {shown(line)!r}")
+            lines.append(clean(line[1:].removesuffix("\r")))
+            continue
+        row = clean(line).strip("\n")
+        if match := _HEAD.fullmatch(row):
             close()
             head = match
         elif row.strip() == "logs-end":

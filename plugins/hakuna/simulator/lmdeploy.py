@@ -21,6 +21,8 @@ from hakuna.simulator.state import Data, section
 from hakuna.simulator.tools import Call, Result, Tool, program, say, tool
 
 SERVER = "api_server"
+#: An address of documentation: no network has it.
+_NOWHERE = "192.0.2.77:6379"
 WORKER = "ray::RayWorkerWrapper"
 #: A line as HCCL leaves it in the log of a server that goes on (sample hccl_log/ei0006_link_error_info_tls).
 HCCL_NOISE = "EI0006: [PID: 20977] 2025-11-28-08:31:35.604.262 Getting socket times out. Reason: Remote is not ready."
@@ -98,6 +100,8 @@ def serve(call: Call, words: Sequence[str], shown: Sequence[str]) -> Result:
         # The simulated machines have NPUs only.
         last = "RuntimeError: No CUDA GPUs are available" if options.device == "cuda" else "dlinfer is not available."
         return _answer(call, say(err=f"Traceback (most recent call last):\n{last}\n", exit_code=1))
+    if call.node.spec.has("ray-address-elsewhere"):
+        call = replace(call, env={**call.env, "RAY_ADDRESS": _NOWHERE})
     return _start(call, options, shown)
 
 
@@ -170,8 +174,10 @@ def make_plan(
     path = call.env.get(TABLE, "")
     table = node.file(path, call.container) if path else None
     address = local(call, data)
-    # Without a cluster Ray silently starts a private one on this machine.
-    cluster = (cluster_at(call, data, address) if address else None) or _private(call)
+    found = cluster_at(call, data, address) if address else None
+    # Without a cluster Ray silently starts a private one on this machine; where RAY_ADDRESS names one it is waited for.
+    private = not (found or address) or (faults and spec.has("private-ray"))
+    cluster = _private(call) if found is None or private else found
     return Plan(
         version=Release(node.inventory.simulation.lmdeploy_version).number,
         model=model,
@@ -180,6 +186,8 @@ def make_plan(
         log_level=log_level,
         env=call.env,
         cluster=cluster,
+        private=private,
+        nowhere="" if private or found else address,
         driver=node.name,
         devices={n.name: spec.present_devices(n.name) for n in node.inventory.nodes},
         memory_mb=int(spec.chip.hbm_mb * 0.88),

@@ -42,6 +42,8 @@ class Plan:
     never: bool = False
     death: str = ""  # what the engine repeats of a worker that failed
     noise: str = ""
+    private: bool = False  # the cluster is one that Ray started for this process
+    nowhere: str = ""  # the address of a cluster at which nobody answers
     lines: list[tuple[float, str]] = field(default_factory=list)
 
     def does(self, behaviour: Behaviour) -> Any:
@@ -128,10 +130,15 @@ def _tell(plan: Plan) -> Story:
         return Story(tuple(plan.lines), "exit", 1)
     plan.say("INFO", "__init__.py:84", "Build <ray> executor.")
     plan.say("INFO", "ray_executor.py:271", "Init ray cluster.")
-    plan.raw(
-        f"{{time}}\tINFO worker.py:1810 -- Connecting to existing Ray cluster at address: {plan.cluster.address}..."
-    )
-    plan.raw("{time}\tINFO worker.py:2013 -- Connected to Ray cluster.")
+    if plan.private:
+        plan.raw("{time}\tINFO worker.py:2014 -- Started a local Ray instance.")
+    else:
+        at = plan.nowhere or plan.cluster.address
+        plan.raw(f"{{time}}\tINFO worker.py:1810 -- Connecting to existing Ray cluster at address: {at}...")
+        if plan.nowhere:
+            plan.raw(f"[{{time}} W 1 1] rpc_client.h:153: Failed to connect to GCS at address {at} within 5 seconds.")
+            return Story(tuple(plan.lines), "hang")
+        plan.raw("{time}\tINFO worker.py:2013 -- Connected to Ray cluster.")
     if plan.cluster.free_npus < plan.tp:
         return _wait_for_npus(plan)
     plan.say("INFO", "ray_executor.py:284", "Init ray workers.")
