@@ -143,7 +143,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    from hakuna.stages.teardown import down
+    from hakuna.stages.down import down
 
     inventory = _load(arguments.inventory).inventory
     transport = _connect(inventory, arguments.reports)
@@ -151,8 +151,8 @@ def _down(arguments: argparse.Namespace) -> int:
         said = down(arguments.reports, inventory, transport)
     finally:
         transport.close()
-    sys.stdout.write("\n".join(said or ["nothing of an earlier run is left"]) + "\n")
-    return 1 if any("not removed" in line for line in said) else 0
+    sys.stdout.write("\n".join([s.text for s in said] or ["nothing of an earlier run is left"]) + "\n")
+    return int(any(s.bad for s in said))
 
 
 def _connect(inventory: Inventory, reports: Path) -> Transport:

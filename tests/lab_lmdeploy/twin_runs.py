@@ -115,7 +115,14 @@ def ray_up(folder: Path, **changes: dict[str, Any]) -> contextlib.AbstractContex
 
 def down(folder: Path) -> subprocess.CompletedProcess[str]:
     """``hakuna down``, for what the newest run kept."""
-    words = [str(REPOSITORY / ".venv/bin/hakuna"), "down", "--inventory", str(folder / "inventory.yaml")]
+    words = [
+        str(REPOSITORY / ".venv/bin/hakuna"),
+        "down",
+        "--inventory",
+        str(folder / "inventory.yaml"),
+        "--reports",
+        str(folder),
+    ]
     return subprocess.run(words, env=environment(), check=False, capture_output=True, text=True, timeout=300)
 
 

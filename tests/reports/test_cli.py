@@ -2,6 +2,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +113,22 @@ def test_the_guides_own_table_is_told_with_all_that_is_wrong(tmp_path, capsys):
 def test_down_with_nothing_to_take_down(tmp_path, capsys):
     assert cli.main(["down", "--inventory", str(MOCK), "--reports", str(tmp_path)]) == 0
     assert "nothing of an earlier run is left" in capsys.readouterr().out
+
+
+def test_down_looks_at_the_nodes_and_not_only_into_a_folder(tmp_path, capsys, monkeypatch):
+    """A run that was kept is held by a lease on the nodes; its folder may be anywhere."""
+    monkeypatch.chdir(tmp_path)
+    kept = tmp_path / "kept"
+    words = [f"--inventory={MOCK}", f"--reports={kept}", "--until=container", "--keep", "-q"]
+    assert subprocess.run([sys.executable, "-m", "pytest", *words], check=False, stdout=subprocess.DEVNULL).returncode == 0
+    (run,) = (path.name for path in kept.iterdir() if (path / "journal.jsonl").exists())
+    shutil.copytree(kept / ".simulated", tmp_path / "other" / ".simulated")  # the same cluster, seen from elsewhere
+    assert cli.main(["down", "--inventory", str(MOCK), "--reports", str(tmp_path / "other")]) == 1
+    said = capsys.readouterr().out
+    assert f"/{run}, whose folder is not in" in said
+    assert "--reports DIR" in said
+    assert cli.main(["down", "--inventory", str(MOCK), "--reports", str(kept)]) == 0
+    assert capsys.readouterr().out == f"{run}: taken down\n"
 
 
 @pytest.mark.parametrize("command", ["down", "rank-table"])

@@ -12,20 +12,18 @@ import itertools
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from hakuna.evidence import Batch, Command, NodeTrouble
+from hakuna.evidence import Batch, Command
 from hakuna.inventory.model import Engine, Inventory
 from hakuna.probes import containers, host, lmdeploy_log, npu_smi, procs, table_file
 from hakuna.probes import ray as ray_probe
 from hakuna.probes.reading import Reading, ReadingState, Table
 from hakuna.stages.answers import Answers
-from hakuna.stages.holder import LEASE_FOLDER, Holder
-from hakuna.stages.journal import NAME, Journal, Trace
+from hakuna.stages.holder import LEASE_FOLDER
+from hakuna.stages.journal import Journal, Trace
 from hakuna.stages.reserve import Reserve, Send
-from hakuna.stages.run import Run, carry
-from hakuna.transports import Transport
+from hakuna.stages.run import Run
 from hakuna.where import Where
 
 #: Signals in the order they are tried on labelled processes; each is looked after before the next.
@@ -284,28 +282,3 @@ def _keep_logs(run: Run, send: Send, traces: tuple[Trace, ...]) -> None:
                 folder = run.folder / "logs" / node
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / outcome.id.removeprefix("log.")).write_bytes(outcome.stdout)
-
-
-def down(reports: Path, inventory: Inventory, transport: Transport) -> list[str]:
-    """Take down every run in ``reports`` that was kept, or died, on this inventory's nodes; one sentence each."""
-    said: list[str] = []
-
-    def send(name: str, batches: Mapping[str, Batch], unsent: Mapping[str, NodeTrouble] | None = None, /) -> Answers:
-        return carry(transport, inventory, name, batches, unsent)
-
-    for path in sorted(reports.glob(f"*/{NAME}")):
-        journal = Journal(path.parent)
-        begun = journal.last("run")
-        nodes = {n.name for n in inventory.nodes}
-        traces = tuple(t for t in journal.traces() if t.node in nodes)
-        if begun is None or not traces:
-            continue
-        alive = Holder(**begun["holder"]).alive()
-        if alive and journal.last("end") is None:
-            said.append(f"{begun['id']}: still going on; left alone")
-            continue
-        reserve = Reserve(send, inventory.thresholds.teardown)
-        facts = take_down(reserve, inventory, begun["id"], traces, journal)
-        left = [f"{t.kind} {t.name} on {t.node}" for t in facts.remaining]
-        said.append(f"{begun['id']}: " + ("taken down" if not left else "not removed: " + ", ".join(left)))
-    return said
