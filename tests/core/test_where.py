@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hakuna.where import Where
+from hakuna.where import ByPlace, Where
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,10}", fullmatch=True).filter(lambda n: n != "cluster")
 places = st.one_of(
@@ -47,3 +47,10 @@ def test_a_place_that_travelled_is_the_same_place():
     place = Where.pair(Where("a", 0), Where("b", 3))
     assert hash(place) == hash(Where.pair(Where("a", 0), Where("b", 3)))
     assert "_hash" not in vars(pickle.loads(pickle.dumps(place)))  # of another process, it would be wrong
+
+
+def test_places_are_found_by_identity_or_else_by_what_they_are():
+    known = ByPlace({Where.of_device("a", 0): "x", Where("b", 1): "y"})
+    assert known.all_of([Where.of_device("a", 0), Where("a", 0), Where("b", 1)]) == ["x", "x", "y"]
+    with pytest.raises(KeyError):
+        known.all_of([Where.of_device("a", 0), Where("c", 0)])

@@ -9,9 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hakuna.evidence import Ending, Outcome
-from hakuna.probes.hccn_pings import HUNG_LIMIT, pings
+from hakuna.probes.hccn_ping import Ping
+from hakuna.probes.hccn_pings import HUNG_LIMIT, each_ping, fine_times, pings
 from hakuna.probes.mesh import FEW, PingMesh
 from hakuna.probes.mesh_columns import load, save
 from hakuna.probes.reading import CONSULTED, Consulted, ReadingState
@@ -76,6 +79,21 @@ def test_each_ping_is_told_by_itself(tool, shell):
     mesh = mesh_of(answer(tool, shell, *ips), *ips)
     assert states(mesh) == ["3/3", "0/3", "unparsed", "3/3"]
     assert round(mesh.slowest, 3) == 0.2
+
+
+@given(st.lists(st.tuples(*[st.one_of(st.floats(0, 9.999999), st.floats(9, 2000))] * 3), min_size=1, max_size=5))
+def test_the_short_ways_say_what_reading_one_by_one_says(lanes):
+    ips = [f"10.0.0.{n}" for n in range(len(lanes))]
+    text = "pings-end\n"
+    for ip, times in zip(reversed(ips), reversed(lanes), strict=True):
+        packets = "".join(f"recv seq={n},time={ms:f}ms\n" for n, ms in enumerate(times))
+        end = "3 packets transmitted, 3 received, 0.00% packet loss\n\nhakuna-status 0 2.00\n"
+        text = f"hakuna-ping {ip} 1.00\ndevice 3 PING {ip}\n{packets}{end}{text}"
+    slowly = [sorted(p.times_ms)[1] for p in each_ping(text, ips, Ending.EXITED) if isinstance(p, Ping)]
+    assert fine_times(text, ips) == slowly
+    assert len(slowly) == len(ips)
+    assert fine_times(text, ips[::-1]) is None or len(ips) == 1
+    assert fine_times(text.replace("3 received", "2 received", 1), ips) is None
 
 
 @pytest.mark.parametrize("shell", PRESENT)

@@ -16,7 +16,7 @@ from typing import Any
 from hakuna.probes.hccn_ping import Ping
 from hakuna.probes.mesh import PingMesh
 from hakuna.probes.reading import Reading, ReadingState
-from hakuna.where import Where
+from hakuna.where import ByPlace, Where
 
 #: The file's name, in the run's folder.
 COLUMNS = "mesh.columns"
@@ -25,13 +25,14 @@ COLUMNS = "mesh.columns"
 def save(mesh: PingMesh, path: Path, devices: Sequence[Where]) -> None:
     """Write a mesh of these devices; the file appears whole."""
     places = {place: number for number, place in enumerate(devices)}
+    numbers = ByPlace(places)
     lanes: list[dict[str, Any]] = []
     body = bytearray()
     for source, lane in mesh.all_lanes():
         whole = lane.whole.detail if lane.whole else ""
         odd = [[i, r.state.value, r.detail, asdict(r.fact) if r.fact else None] for i, r in lane.odd.items()]
         lanes.append({"from": places[source], "count": lane.count, "source": lane.source, "odd": odd, "whole": whole})
-        body += array("I", map(places.__getitem__, lane.targets)).tobytes() + lane.ms.tobytes()
+        body += array("I", numbers.all_of(lane.targets)).tobytes() + lane.ms.tobytes()
     unprobed = [[str(place), reading.detail] for place, reading in mesh.unprobed.items()]
     head = {"places": list(map(str, places)), "lanes": lanes, "unprobed": unprobed}
     aside = path.with_suffix(".tmp")

@@ -100,7 +100,7 @@ def peers(inventory: Inventory, node: Node) -> tuple[Node, ...]:
     nodes = inventory.nodes
     if len(nodes) <= FULL_TCP:
         return tuple(n for n in nodes if n.name != node.name)
-    following = nodes[(nodes.index(node) + 1) % len(nodes)]
+    following = nodes[([n.name for n in nodes].index(node.name) + 1) % len(nodes)]
     return tuple({n.name: n for n in (inventory.head_node, following) if n.name != node.name}.values())
 
 

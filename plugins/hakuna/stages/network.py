@@ -19,7 +19,7 @@ from hakuna.probes.mesh_columns import COLUMNS, save
 from hakuna.probes.reading import Reading, ReadingState, Table
 from hakuna.stages.answers import Answers
 from hakuna.stages.run import Mode, Run
-from hakuna.where import Where
+from hakuna.where import ByPlace, Where
 
 #: The batch of the second pings.
 MESH_AGAIN = "network.mesh.again"
@@ -118,6 +118,7 @@ def _to_probe(
 
 def _probe(run: Run, name: str, plan: mesh_schedule.Schedule, known: Mapping[Where, str], mesh: PingMesh) -> None:
     """Let each device ping those that the plan gives it: one batch per node, one command per device."""
+    ips_of = ByPlace(known)
     batches: dict[str, Batch] = {}
     lanes: dict[str, list[tuple[Where, Lane, list[str]]]] = {}
     for node, ids in plan.nodes:
@@ -126,9 +127,11 @@ def _probe(run: Run, name: str, plan: mesh_schedule.Schedule, known: Mapping[Whe
             if source not in known:
                 continue
             targets = plan.targets(source)
-            ips = [known.get(t, "") for t in targets]
-            if "" in ips:
-                targets, ips = tuple(t for t in targets if t in known), [ip for ip in ips if ip]
+            try:
+                ips = ips_of.all_of(targets)
+            except KeyError:
+                targets = tuple(t for t in targets if t in known)
+                ips = ips_of.all_of(targets)
             if ips:
                 own.append((source, mesh.open(source, targets), ips))
         commands = (hccn.pings(source.device, ips) for source, _, ips in own)

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hakuna.probes.mesh import Lane, PingMesh
-from hakuna.where import Where
+from hakuna.where import ByPlace, Where
 
 #: Up to so many nodes every pair of devices has a cell of its own; beyond, every pair of nodes.
 DEVICE_NODES = 16
@@ -84,6 +84,7 @@ def mesh_map(
     by_node = len(named) > DEVICE_NODES
     step = -(-len(named) // SQUARES) if by_node else 1
     labels, index = _rows(named, step, by_node=by_node)
+    column_of = ByPlace(index)
     rows: dict[int, dict[int, _Square]] = {}
     bad: list[Pair] = []
     slowest: Pair | None = None
@@ -91,7 +92,7 @@ def mesh_map(
     every = 1 + total // TIMED
     for source, lane in mesh.all_lanes():
         row = rows.setdefault(index[source], defaultdict(_Square))
-        columns = map(index.__getitem__, lane.targets)
+        columns = column_of.all_of(lane.targets)
         if not lane.odd and lane.slowest <= ms_limit and min(lane.ms, default=-1.0) >= 0:
             for column, ms in zip(columns, lane.ms, strict=False):
                 row[column].times.append(ms)
