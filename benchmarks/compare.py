@@ -23,6 +23,8 @@ from hosts import Bench, bench
 
 #: Pings in a row of each device, and seconds of one, in the runs with a ping of real length.
 PINGS, SECONDS = 8, 1.0
+#: ssh.connect_timeout, as the inventory has it by default.
+CONNECT_TIMEOUT = 10.0
 
 
 def by_turns(ways: Mapping[str, Callable[[], None]], repeat: int) -> dict[str, float]:
@@ -54,6 +56,13 @@ def slow(made: Bench, venv: Path) -> dict[str, Callable[[], None]]:
     }
 
 
+def dead(size: int, green: float) -> dict[str, float]:
+    """The same on hosts of which one lets every connection wait."""
+    with tempfile.TemporaryDirectory(prefix="hakuna-bench-") as folder, bench(Path(folder) / "b", size, 1) as made:
+        times = by_turns({"hakuna": partial(contenders.with_one_dead, made)}, 1)
+    return {"all alive": green, "connect timeout": CONNECT_TIMEOUT} | times
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", default="2,16,64")
@@ -74,7 +83,9 @@ def main() -> int:
             out[f"{size} hosts, 1 s per ping"] = {"floor of the schedule": PINGS * SECONDS} | by_turns(
                 {"hakuna": partial(contenders.hakuna, made)}, 1
             )
-            sys.stderr.write(json.dumps({k: v for k, v in out.items() if k.startswith(f"{size} ")}) + "\n")
+        if size == max(sizes):
+            out[f"{size} hosts, one of them dead"] = dead(size, out[f"{size} hosts"]["hakuna"])
+        sys.stderr.write(json.dumps({k: v for k, v in out.items() if k.startswith(f"{size} ")}) + "\n")
     options.json.write_text(json.dumps(out, indent=1) + "\n")
     return 0
 

@@ -78,6 +78,11 @@ def hakuna(bench: Bench) -> None:
     run([sys.executable, str(HERE / "section5.py"), str(inventory(bench))], bench.folder)
 
 
+def with_one_dead(bench: Bench) -> None:
+    """The same, where the last host does not answer."""
+    run([sys.executable, str(HERE / "section5.py"), str(inventory(bench)), "dead"], bench.folder)
+
+
 def start(bench: Bench) -> None:
     """The part of Hakuna's time before the first connection: Python, imports, the inventory."""
     run([sys.executable, str(HERE / "section5.py"), str(inventory(bench)), "start"], bench.folder)

@@ -81,8 +81,8 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(folder: Path, count: int) -> Iterator[Bench]:
-    """Start ``count`` hosts, and end them.
+def bench(folder: Path, count: int, dead: int = 0) -> Iterator[Bench]:
+    """Start ``count`` hosts, and end them. The last ``dead`` of them let every connection wait: nobody answers there.
 
     Raises:
         RuntimeError: there is no sshd on this machine, or one of them does not start.
@@ -109,8 +109,11 @@ def bench(folder: Path, count: int) -> Iterator[Bench]:
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(parents=True, exist_ok=True)
     running = []
+    silent = contextlib.ExitStack()
     try:
-        for host in made.hosts:
+        for host in made.hosts[count - dead :]:
+            silent.enter_context(_silence(host.address, made.port))
+        for host in made.hosts[: count - dead]:
             config = folder / f"{host.name}.conf"
             config.write_text(
                 f"Port {made.port}\nListenAddress {host.address}\nHostKey {folder / 'host_key'}\nPidFile none\n"
@@ -123,10 +126,26 @@ def bench(folder: Path, count: int) -> Iterator[Bench]:
             _await(log, running[-1])
         yield made
     finally:
+        silent.close()
         for process in running:
             process.terminate()
         for process in running:
             process.wait(10)
+
+
+@contextlib.contextmanager
+def _silence(address: str, port: int) -> Iterator[None]:
+    """A port whose queue is full: the kernel drops what wants to connect, as if the machine were off."""
+    with contextlib.ExitStack() as open_ones:
+        listener = open_ones.enter_context(socket.socket())
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(0)
+        for _ in range(2):
+            waiting = open_ones.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex((address, port))
+        yield
 
 
 def _free_port() -> int:
