@@ -70,14 +70,15 @@ def main() -> int:
     parser.add_argument("--venv", type=Path)
     parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()
+    venv = options.venv and options.venv.absolute()  # the contenders run in a folder of their own
     sizes = [int(n) for n in options.hosts.split(",")]
     out: dict[str, dict[str, float]] = {}
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="hakuna-bench-") as folder, bench(Path(folder) / "b", size) as made:
             ways = fast(made)
             out[f"{size} hosts"] = by_turns(ways, options.repeat)
-            if size == min(sizes) and options.venv:
-                for name, way in slow(made, options.venv).items():
+            if size == min(sizes) and venv:
+                for name, way in slow(made, venv).items():
                     out[f"{size} hosts"][name] = round(contenders.timed(way), 3)
             made.wait(SECONDS)
             out[f"{size} hosts, 1 s per ping"] = {"floor of the schedule": PINGS * SECONDS} | by_turns(
