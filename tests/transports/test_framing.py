@@ -124,12 +124,36 @@ def test_output_beyond_the_limit_is_dropped_on_the_node(shell: list[str], stream
     assert not (outcome.stderr_cut if stream_name == "stdout" else outcome.stdout_cut)
 
 
-def test_output_of_just_the_limit_is_whole(shell: list[str]) -> None:
+@pytest.mark.parametrize("stream_name", ["stdout", "stderr"])
+def test_a_query_that_prints_without_end_is_ended(shell: list[str], stream_name: str) -> None:
+    redirect = " >&2" if stream_name == "stderr" else ""
+    command = Command(
+        "big", ("sh", "-c", f"head -c 100000000 /dev/zero{redirect}; exit 7"), output_limit=5000, query=True
+    )
+    batch, nonce, data = stream([command, Command("next", ("echo", "next"), query=True)], shell)
+    decoder = Decoder(batch, nonce)
+    decoder.feed(data)
+    outcome = decoder.outcomes()["big"]
+    assert len(data) < 7000
+    assert not outcome.ok
+    assert getattr(outcome, stream_name) == b"\0" * 5000
+    assert getattr(outcome, f"{stream_name}_cut")
+    assert decoder.outcomes()["next"].stdout == b"next\n"
+
+
+def test_a_query_is_limited_where_the_login_is_limited_more(shell: list[str]) -> None:
+    limited = [shell[0], *shell[1:], "-c", 'ulimit -f 2; exec "$@"', "x", *shell]
+    outcomes = run([Command("a", ("printf", "12345"), query=True), Command("b", ("echo", "b"), query=True)], limited)
+    assert (outcomes["a"].stdout, outcomes["b"].stdout) == (b"12345", b"b\n")
+
+
+@pytest.mark.parametrize("query", [False, True])
+def test_output_of_just_the_limit_is_whole(shell: list[str], query: bool) -> None:
     outcomes = run(
         [
-            Command("just", ("printf", "12345"), output_limit=5),
-            Command("over", ("printf", "123456"), output_limit=5),
-            Command("none", ("printf", "1"), output_limit=0),
+            Command("just", ("printf", "12345"), output_limit=5, query=query),
+            Command("over", ("printf", "123456"), output_limit=5, query=query),
+            Command("none", ("printf", "1"), output_limit=0, query=query),
         ],
         shell,
     )

@@ -20,8 +20,9 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
     return SHELLS[request.param]
 
 
+@pytest.mark.parametrize("query", [False, True])
 def test_a_command_is_ended_at_its_deadline_with_its_children_and_its_lane_goes_on(
-    shell: list[str], tmp_path: Path
+    shell: list[str], tmp_path: Path, query: bool
 ) -> None:
     pids = tmp_path / "pids"
     outcomes = run(
@@ -31,8 +32,9 @@ def test_a_command_is_ended_at_its_deadline_with_its_children_and_its_lane_goes_
                 ("sh", "-c", 'echo before; sleep 60 & echo $! >"$1"; wait', "x", str(pids)),
                 deadline=1.5,  # a busy machine needs a moment to say "before"
                 lane="a",
+                query=query,
             ),
-            Command("after", ("echo", "after"), lane="a"),
+            Command("after", ("echo", "after"), lane="a", query=query),
             Command("own 124", ("sh", "-c", "exit 124"), lane="b"),
         ],
         shell,
@@ -65,19 +67,20 @@ def test_a_helper_that_comes_too_late_waits_for_nobody(shell: list[str], tmp_pat
     assert done.returncode == 0, done.stderr
 
 
-def test_a_command_that_ignores_term_is_killed(shell: list[str]) -> None:
+@pytest.mark.parametrize("query", [False, True])
+def test_a_command_that_ignores_term_is_killed(shell: list[str], query: bool) -> None:
     program = "trap '' TERM; echo started; while :; do sleep 0.1; done"
-    outcome = run([Command("deaf", ("sh", "-c", program), deadline=0.3)], shell)["deaf"]
+    outcome = run([Command("deaf", ("sh", "-c", program), deadline=0.3, query=query)], shell)["deaf"]
     assert outcome.ending is Ending.TIMED_OUT
     assert outcome.stdout == b"started\n"
     assert outcome.seconds < 10
 
 
-@pytest.mark.parametrize("limit", [1_000_000, 20])
-def test_what_a_command_leaves_behind_does_not_hold_its_lane(shell: list[str], limit: int) -> None:
+@pytest.mark.parametrize(("limit", "query"), [(1_000_000, False), (20, False), (20, True)])
+def test_what_a_command_leaves_behind_does_not_hold_its_lane(shell: list[str], limit: int, query: bool) -> None:
     outcomes = run(
         [
-            Command("leaves", ("sh", "-c", "sleep 20 & echo done"), lane="a", output_limit=limit),
+            Command("leaves", ("sh", "-c", "sleep 20 & echo done"), lane="a", output_limit=limit, query=query),
             Command("next", ("echo", "next"), lane="a"),
         ],
         shell,
@@ -105,7 +108,8 @@ def test_no_temporary_folder_is_a_problem_and_nothing_runs(shell: list[str], tmp
     assert not mark.exists()
 
 
-def test_a_full_disk_is_a_problem_and_not_short_output(shell: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("query", [False, True])
+def test_a_full_disk_is_a_problem_and_not_short_output(shell: list[str], tmp_path: Path, query: bool) -> None:
     full = tmp_path / "full"
     full.mkdir()
     made = subprocess.run(
@@ -116,8 +120,8 @@ def test_a_full_disk_is_a_problem_and_not_short_output(shell: list[str], tmp_pat
     try:
         decoder = decode(
             [
-                Command("big", ("head", "-c", "200000", "/dev/zero")),
-                Command("after", ("true",)),
+                Command("big", ("head", "-c", "200000", "/dev/zero"), query=query),
+                Command("after", ("true",), query=query),
                 Command("small", ("echo", "small"), lane="b"),
             ],
             shell,
@@ -167,10 +171,13 @@ def test_when_nobody_reads_any_more_commands_are_ended_and_no_others_start(shell
     assert not mark.exists()
 
 
-def test_a_command_that_not_even_kill_ends_is_given_up_and_its_lane_goes_on(shell: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("query", [False, True])
+def test_a_command_that_not_even_kill_ends_is_given_up_and_its_lane_goes_on(
+    shell: list[str], tmp_path: Path, query: bool
+) -> None:
     # A process stuck in a driver can not be had here; with a script that signals nobody every process is as deaf.
     commands = [
-        Command("stuck", ("sleep", "7"), deadline=0.2, lane="a"),
+        Command("stuck", ("sleep", "7"), deadline=0.2, lane="a", query=query),
         Command("next", ("sh", "-c", 'echo next | tee -a "$1"', "x", str(tmp_path / "log")), lane="a"),
     ]
     batch, nonce = Batch(tuple(commands)), new_nonce()

@@ -23,7 +23,9 @@ class Command:
     side by side on the node. ``deadline`` is in seconds. ``mutates`` is true for whatever may change
     the node: transports of a read-only run refuse it. ``spawn_log`` starts the command detached, with
     both streams appended to that file on the node; its outcome's stdout is then the process id. ``bare`` is the same
-    command for whoever is inside the node's container already; None where only the host itself will do.
+    command for whoever is inside the node's container already; None where only the host itself will do. ``query``: it
+    prints a little and writes no file, so what it prints may go straight into a file of limited size. That costs the
+    node a third of the processes; one that prints more than ``output_limit`` is ended there.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Command:
     spawn_log: str = ""
     output_limit: int = OUTPUT_LIMIT
     bare: Command | None = None
+    query: bool = False
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def run(inventory: Inventory, node: Node, labels: Mapping[str, str]) -> Command:
 
 def inspect(inventory: Inventory) -> Command:
     argv = (_engine(inventory), "inspect", inventory.container.name)
-    return Command("container.inspect", argv, lane="engine", sudo=True)
+    return Command("container.inspect", argv, lane="engine", sudo=True, query=True)
 
 
 def remove(inventory: Inventory, ids: Sequence[str]) -> Command:
@@ -118,18 +118,18 @@ def remove(inventory: Inventory, ids: Sequence[str]) -> Command:
 
 def version(inventory: Inventory) -> Command:
     argv = (_engine(inventory), "version", "--format", "{{json .}}")
-    return Command("engine.version", argv, lane="engine", sudo=True)
+    return Command("engine.version", argv, lane="engine", sudo=True, query=True)
 
 
 def image(inventory: Inventory) -> Command:
     argv = (_engine(inventory), "image", "inspect", inventory.container.image)
-    return Command("engine.image", argv, lane="engine", sudo=True)
+    return Command("engine.image", argv, lane="engine", sudo=True, query=True)
 
 
 def ps_labelled(inventory: Inventory) -> Command:
     """All containers, also stopped ones, that any run of Hakuna started."""
     argv = (_engine(inventory), "ps", "-a", "--no-trunc", "--filter", f"label={RUN_LABEL}", "--format", "{{json .}}")
-    return Command("engine.containers", argv, lane="engine", sudo=True)
+    return Command("engine.containers", argv, lane="engine", sudo=True, query=True)
 
 
 def either_way(command: Command) -> Command:

@@ -78,7 +78,7 @@ __all__ = [
 def _command(name: str, device: int, *words: str, deadline: float = 20.0) -> Command:
     """One call; calls about one device run one after the other, devices side by side. The tool needs root."""
     argv = ("hccn_tool", "-i", str(device), *words)
-    return Command(f"hccn.{name}/{device}", argv, deadline=deadline, lane=f"hccn/{device}", sudo=True)
+    return Command(f"hccn.{name}/{device}", argv, deadline=deadline, lane=f"hccn/{device}", sudo=True, query=True)
 
 
 def address(device: int) -> Command:
@@ -133,4 +133,4 @@ def ping(device: int, ip: str, peer_name: str, peer_device: int, packets: int | 
     name = f"hccn.ping/{device}/{peer_name}/{peer_device}"
     argv = ("hccn_tool", "-i", str(device), *words)
     # A lost packet is waited for about a second by the tool.
-    return Command(name, argv, deadline=20.0 + 2.0 * (packets or 3), lane=f"hccn/{device}", sudo=True)
+    return Command(name, argv, deadline=20.0 + 2.0 * (packets or 3), lane=f"hccn/{device}", sudo=True, query=True)

@@ -31,7 +31,7 @@ class HccnConf:
 
 
 def conf() -> Command:
-    return Command("hccn.conf", ("cat", "/etc/hccn.conf"), lane="files", sudo=True)
+    return Command("hccn.conf", ("cat", "/etc/hccn.conf"), lane="files", sudo=True, query=True)
 
 
 def parse_conf(text: str) -> HccnConf:

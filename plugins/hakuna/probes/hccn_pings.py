@@ -52,8 +52,8 @@ elif command -v timeout >/dev/null; then
   k="timeout -s KILL $t"
 fi
 h=0
+read -r u _ </proc/uptime
 for a in $*; do
-  read -r u _ </proc/uptime
   echo "hakuna-ping $a $u"
   case $a in
     *:*) $k hccn_tool -i $d -ping -inet6 -g ipv6_address $a;;
@@ -106,6 +106,7 @@ def pings(device: int, addresses: Sequence[str]) -> Command:
         lane=f"hccn/{device}",
         sudo=True,
         output_limit=20_000 + _BYTES * len(addresses),
+        query=True,
     )
 
 

@@ -129,7 +129,7 @@ class LeaseState:
 
 
 def _cat(name: str, path: str) -> Command:
-    return Command(f"host.{name}", ("cat", path), lane="host")
+    return Command(f"host.{name}", ("cat", path), lane="host", query=True)
 
 
 def boot_id() -> Command:
@@ -137,7 +137,7 @@ def boot_id() -> Command:
 
 
 def clock() -> Command:
-    return Command("host.clock", ("date", "+%s.%N"), lane="host")
+    return Command("host.clock", ("date", "+%s.%N"), lane="host", query=True)
 
 
 def hostname() -> Command:
@@ -145,16 +145,16 @@ def hostname() -> Command:
 
 
 def addresses() -> Command:
-    return Command("host.addresses", ("ip", "-j", "addr", "show"), lane="host")
+    return Command("host.addresses", ("ip", "-j", "addr", "show"), lane="host", query=True)
 
 
 def disk(paths: Iterable[str]) -> Command:
     """The file systems that hold ``paths``; in a lane of its own, as a dead network mount makes df wait."""
-    return Command("host.disk", ("df", "-P", "-B1", *paths), lane="disk")
+    return Command("host.disk", ("df", "-P", "-B1", *paths), lane="disk", query=True)
 
 
 def ports() -> Command:
-    return Command("host.ports", ("ss", "-H", "-l", "-t", "-n", "-p"), lane="host", sudo=True)
+    return Command("host.ports", ("ss", "-H", "-l", "-t", "-n", "-p"), lane="host", sudo=True, query=True)
 
 
 def limits() -> Command:
@@ -174,7 +174,7 @@ def reserved_ports() -> Command:
 
 
 def kernel() -> Command:
-    return Command("host.kernel", ("uname", "-srm"), lane="host")
+    return Command("host.kernel", ("uname", "-srm"), lane="host", query=True)
 
 
 def tools(names: Iterable[str]) -> Command:
@@ -184,7 +184,7 @@ def tools(names: Iterable[str]) -> Command:
 def device_nodes() -> Command:
     wanted = ("davinci*", "devmm_svm", "hisi_hdc")
     words = [w for name in wanted for w in ("-o", "-maxdepth", "1", "-name", name)]
-    return Command("host.device_nodes", ("find", "/dev", *words[1:]), lane="host")
+    return Command("host.device_nodes", ("find", "/dev", *words[1:]), lane="host", query=True)
 
 
 def tcp(peer: str, host: str, ports: Iterable[int], seconds: int = TCP_SECONDS) -> Command:

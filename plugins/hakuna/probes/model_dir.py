@@ -22,11 +22,13 @@ class ModelFiles:
 
 def files(model_path: str) -> Command:
     argv = ("find", "-L", model_path, "-maxdepth", "1", "-type", "f", "-printf", r"%f\t%s\n")
-    return Command("model.files", argv, deadline=60.0, lane="model")
+    return Command("model.files", argv, deadline=60.0, lane="model", query=True)
 
 
 def config(model_path: str) -> Command:
-    return Command("model.config", ("sha256sum", f"{model_path.rstrip('/')}/config.json"), deadline=60.0, lane="model")
+    return Command(
+        "model.config", ("sha256sum", f"{model_path.rstrip('/')}/config.json"), deadline=60.0, lane="model", query=True
+    )
 
 
 def parse_files(text: str) -> ModelFiles:

@@ -91,15 +91,15 @@ class NpuMapRow:
 
 
 def info() -> Command:
-    return Command("npu.info", ("npu-smi", "info"), deadline=30.0, lane="npu", sudo=True)
+    return Command("npu.info", ("npu-smi", "info"), deadline=30.0, lane="npu", sudo=True, query=True)
 
 
 def npu_list() -> Command:
-    return Command("npu.list", ("npu-smi", "info", "-l"), deadline=30.0, lane="npu", sudo=True)
+    return Command("npu.list", ("npu-smi", "info", "-l"), deadline=30.0, lane="npu", sudo=True, query=True)
 
 
 def npu_map() -> Command:
-    return Command("npu.map", ("npu-smi", "info", "-m"), deadline=30.0, lane="npu", sudo=True)
+    return Command("npu.map", ("npu-smi", "info", "-m"), deadline=30.0, lane="npu", sudo=True, query=True)
 
 
 @dataclass(frozen=True)
@@ -119,21 +119,21 @@ def _of_card(device: int, chip: Chip | None) -> tuple[str, str]:
 def health(device: int, chip: Chip | None = None) -> Command:
     card, place = _of_card(device, chip)
     argv = ("npu-smi", "info", "-t", "health", "-i", card, "-c", place)
-    return Command(f"npu.health/{device}", argv, lane=f"npu/{device}", sudo=True)
+    return Command(f"npu.health/{device}", argv, lane=f"npu/{device}", sudo=True, query=True)
 
 
 def board(device: int, chip: Chip | None = None) -> Command:
     card, place = _of_card(device, chip)
     chip_of_card = ("-c", place) if chip in _PER_CARD else ()
     argv = ("npu-smi", "info", "-t", "board", "-i", card, *chip_of_card)
-    return Command(f"npu.board/{device}", argv, lane=f"npu/{device}", sudo=True)
+    return Command(f"npu.board/{device}", argv, lane=f"npu/{device}", sudo=True, query=True)
 
 
 def super_pod(device: int, chip: Chip) -> Command:
     """SDID and super pod of a device (A3); facts: vllm-ascend gen_ranktable."""
     card, place = _of_card(device, chip)
     argv = ("npu-smi", "info", "-t", "spod-info", "-i", card, "-c", place)
-    return Command(f"npu.spod/{device}", argv, lane=f"npu/{device}", sudo=True)
+    return Command(f"npu.spod/{device}", argv, lane=f"npu/{device}", sudo=True, query=True)
 
 
 _BUS = re.compile(r"(?:[0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-9A-Fa-f]|NA)$")

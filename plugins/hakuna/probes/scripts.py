@@ -342,4 +342,4 @@ def script(
 ) -> Command:
     """The command that runs the node script ``hakuna-NAME`` with ``args``."""
     argv = ("sh", "-c", TEXTS[name].strip(), f"hakuna-{name}", *args)
-    return Command(id, argv, deadline=deadline, lane=lane, stdin=stdin, mutates=mutates, sudo=sudo)
+    return Command(id, argv, deadline=deadline, lane=lane, stdin=stdin, mutates=mutates, sudo=sudo, query=not mutates)

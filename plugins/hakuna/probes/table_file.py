@@ -39,11 +39,11 @@ def write(path: str, text: str) -> Command:
 
 
 def show(path: str) -> Command:
-    return Command("rank_table.file", ("cat", path), lane="rank_table")
+    return Command("rank_table.file", ("cat", path), lane="rank_table", query=True)
 
 
 def digest(path: str) -> Command:
-    return Command("rank_table.hash", ("sha256sum", path), lane="rank_table")
+    return Command("rank_table.hash", ("sha256sum", path), lane="rank_table", query=True)
 
 
 def remove(paths: Iterable[str]) -> Command:

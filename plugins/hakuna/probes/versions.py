@@ -44,11 +44,11 @@ class PackageVersions:
 
 
 def driver() -> Command:
-    return Command("host.driver", ("cat", DRIVER), lane="files")
+    return Command("host.driver", ("cat", DRIVER), lane="files", query=True)
 
 
 def firmware() -> Command:
-    return Command("host.firmware", ("cat", FIRMWARE), lane="files")
+    return Command("host.firmware", ("cat", FIRMWARE), lane="files", query=True)
 
 
 def cann() -> Command:

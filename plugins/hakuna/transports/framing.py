@@ -80,7 +80,7 @@ def script(batch: Batch, nonce: str) -> bytes:
     files: list[bytes] = []
     for index, command in enumerate(batch):
         lanes.setdefault(command.lane, []).append(index)
-        names += [f"{index}.o", f"{index}.e"]
+        names += [] if command.query else [f"{index}.o", f"{index}.e"]
         parts.append(_definition(index, command))
         if command.stdin:
             files.append(_stdin_file(index, command.stdin))
@@ -143,6 +143,11 @@ def _definition(index: int, command: Command) -> bytes:
         body = stdin + assignments + b"W " + program + b"\nexec " + words + b"\n"
     else:
         body = stdin + assignments + b"exec " + words + b"\n"
+    return f"C{index}() {{\n".encode() + body + b"}\n" + _settings(index, command)
+
+
+def _settings(index: int, command: Command) -> bytes:
+    """What is not the default, as the script's variables."""
     settings = ""
     if command.output_limit != OUTPUT_LIMIT:
         settings += f"q_{index}={max(0, int(command.output_limit))}\n"
@@ -150,7 +155,9 @@ def _definition(index: int, command: Command) -> bytes:
         settings += f"d_{index}={max(1, math.ceil(command.deadline * 100))}\n"
     if command.sudo:
         settings += f"z_{index}=1\n"
-    return f"C{index}() {{\n".encode() + body + b"}\n" + settings.encode()
+    if command.query:
+        settings += f"h_{index}=1\n"
+    return settings.encode()
 
 
 def _spawn(command: Command, assignments: bytes, program: bytes, words: bytes) -> bytes:
@@ -196,6 +203,11 @@ class _Header:
     end: float
     out: int
     err: int
+
+
+def _most(command: Command) -> int:
+    """Bytes of a stream that the script keeps: one beyond the limit, and of a query whole blocks (``ulimit -f``)."""
+    return (command.output_limit // 512 + 1) * 512 if command.query else command.output_limit + 1
 
 
 class Decoder:
@@ -268,7 +280,7 @@ class Decoder:
                     int(words[5]),
                     int(words[6]),
                 )
-                limit = self._commands[header.index].output_limit + 1 if header.index >= 0 else -1
+                limit = _most(self._commands[header.index]) if header.index >= 0 else -1
                 if header.index not in self._done and 0 <= header.out <= limit and 0 <= header.err <= limit:
                     self._header = header
             elif kind == "D":

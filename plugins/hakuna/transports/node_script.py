@@ -10,6 +10,8 @@ How it works, for whoever has to change it:
 - A command writes into two fifos, and two readers (``head``) write at most limit + 1 bytes of them to files. When
   one has its fill, ``M`` starts a ``cat`` that throws the rest away. So nothing grows, the command is not
   killed by a broken pipe, and a full disk shows as a reader's exit status instead of as short output.
+- A query (``h_``) has neither fifos nor readers: it prints into its files, whose size ``ulimit -f`` keeps. Its mark
+  (``INDEX.t``), written after its end, shows that there was room.
 - A command may leave something behind that keeps its output open. A second after the command's end ``M`` fills
   what its readers still wait for, and the controller cuts that off again.
 - Whoever opens one end of a fifo waits for the other, and dash and busybox lose a signal that comes right after a
@@ -55,7 +57,7 @@ done
 D=
 [ -n "$TMPDIR" ] || D=$(mktemp -d /dev/shm/hakuna.XXXXXXXX 2>/dev/null) || D=
 [ -n "$D" ] || D=$(mktemp -d "${TMPDIR:-/tmp}/hakuna.XXXXXXXX" 2>&1) || die "scratch $D"
-trap 'rm -rf "$D"' EXIT
+trap '[ ! -d "$D" ] || rm -rf "$D"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 W() {
   w=$1
@@ -78,7 +80,25 @@ L() {
   me
   echo "l $l $p" >&8
   for i; do
-    eval "q=\${q_$i:-$Q}"
+    eval "q=\${q_$i:-$Q} h=\${h_$i:-}"
+    if [ -n "$h" ]; then
+      (
+        me
+        now
+        echo "s $i $l $p $T" >&8
+        exec >>"$D/$i.O" 2>>"$D/$i.E" 8>&-
+        ulimit -f $((q/512+1)) 2>/dev/null
+        PATH=$K
+        C$i
+      )
+      r=$?
+      now
+      echo "x $i $r $T" >&8
+      x=1
+      { printf '\n@<NONCE> ;\n' >"$D/$i.t" && [ -s "$D/$i.t" ] && x=0; } 2>/dev/null
+      echo "e $i $x $x" >&8
+      continue
+    fi
     exec 5<>"$D/$i.o" 6<>"$D/$i.e"
     exec 3<"$D/$i.o" 4<"$D/$i.e" 7>"$D/$i.o" 9>"$D/$i.e"
     exec 5>&- 6>&-
@@ -89,7 +109,7 @@ L() {
     (
       me
       now
-      echo "s $i $l $p $a $b $T" >&8
+      echo "s $i $l $p $T $a $b" >&8
       exec >&7 2>&9 3<&- 4<&- 7>&- 8>&- 9>&-
       PATH=$K
       C$i
@@ -205,6 +225,7 @@ gone() {
 # drain INDEX STREAM READER: once that reader has ended, throw away what still comes.
 drain() {
   eval "p=\$$3_$1; case \$dd_$1 in *$2*) return;; esac"
+  [ -n "$p" ] || return 0
   if { read -r line <"/proc/$p/stat"; } 2>/dev/null; then
     set -- $1 $2 ${line##*) }
     [ $3 = Z ] || return 0
@@ -218,6 +239,7 @@ drain() {
 # pad INDEX STREAM: fill a stream that something left behind keeps open, so that its reader ends and writes what it
 # has; the controller cuts this off again.
 pad() {
+  [ -p "$D/$1.$2" ] || return 0
   eval "q=\${q_$1:-$Q}"
   exec 3<>"$D/$1.$2" 4>"$D/$1.$2" 3<&-
   { printf '\n@<NONCE> p\n'; exec head -c $((q+2)) /dev/zero; } >&4 4>&- 8>&- &
@@ -280,8 +302,8 @@ M() {
       t) tick; fresh=1;;
       l) eval "lp_$i=$x1"; lanes="$lanes $x1";;
       s)
-        c=${x5%%.*}${x5#*.}
-        eval "l_$i=$x1 p_$i=$x2 a_$i=$x3 b_$i=$x4 t_$i=$x5 s_$i=r g_$i=- f_$i= dr_$i= dd_$i= k_$i=\$((c+\${d_$i:-$Y}))"
+        c=${x3%%.*}${x3#*.}
+        eval "l_$i=$x1 p_$i=$x2 t_$i=$x3 a_$i=$x4 b_$i=$x5 s_$i=r g_$i=- f_$i= dr_$i= dd_$i= k_$i=\$((c+\${d_$i:-$Y}))"
         run="$run$i ";;
       x)
         eval "[ \$s_$i = d ]" || {
