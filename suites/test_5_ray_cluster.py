@@ -122,7 +122,7 @@ def test_the_guides_variables_are_in_every_raylet(ray_cluster, inventory, findin
     the NOSET variable, with the node's own interface and IP; and the site's own, as far as their names are read
     (GLOO_, HCCL_, RAY_, ASCEND_, LMDEPLOY_ and the like: other variables may hold secrets and are never read).
 
-    Fix: on {node}: ray stop; export {name}={expected}; ray start ... again
+    Fix: on {node}: ray stop; export {expected}; ray start ... again
     Source: dlinfer docs/ascend_multinodes.md 2.1; lmdeploy ray_executor.py; gpustack #3352, #3225
     """
     for place, raylets in ray_cluster.raylets:
@@ -137,9 +137,7 @@ def test_the_guides_variables_are_in_every_raylet(ray_cluster, inventory, findin
             for name, value in wanted.items():
                 observed = raylet.env.get(name)
                 if observed != value:
-                    findings.fail(
-                        node, expected=f"{name}={value}", observed=observed or f"{name} is not set", name=name
-                    )
+                    findings.fail(node, expected=f"{name}={value}", observed=observed or f"{name} is not set")
 
 
 @rule("RAY506", guide="3", needs=("RAY501", "RAY503"), releases=(Behaviour.TABLE,))

@@ -200,7 +200,7 @@ def test_the_log_is_free_of_hccl_errors(api_server, inventory, findings):
         findings.warn(inventory.model.head_node, expected="no HCCL error", observed=f"{error.code}: {error.text}")
 
 
-@rule("SRV710", guide="4.1", rests_on=("INV005",))
+@rule("SRV710", guide="4.1", rests_on=("INV005", "RAY505"))
 def test_no_worker_failed_first(api_server, inventory, findings):
     """When one rank fails, all others time out waiting for it, and it is their words (EI0006, EI0015) that the server
     repeats. What counts is what the first one said, in a log of its own on its own node.
