@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from hakuna.evidence import Command
@@ -158,7 +158,8 @@ def ports() -> Command:
 
 
 def limits() -> Command:
-    return _cat("limits", "/proc/self/limits")
+    # No query: it would tell of the limit that queries have.
+    return replace(_cat("limits", "/proc/self/limits"), query=False)
 
 
 def somaxconn() -> Command:
