@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0  # noqa: INP001  # a script, run by its path
 """The guide's section 5 side by side: loops over ssh, testinfra, Ansible, the floor, and Hakuna.
 
-    python benchmarks/compare.py --json FILE [--hosts 2,16,64] [--repeat 5] [--venv FOLDER]
+    python benchmarks/compare.py --json FILE [--hosts 2,16,64] [--repeat 3] [--venv FOLDER]
 
 Everything in one run, the contenders by turns, so that a busy machine slows all of them; what counts are the ratios.
 With ``--venv`` (where ansible-core and pytest-testinfra are) the slow contenders run too, once, at the smallest size.
@@ -66,7 +66,7 @@ def dead(size: int, green: float) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", default="2,16,64")
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--venv", type=Path)
     parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()

@@ -32,8 +32,8 @@ from hakuna.judgement.verdict import CheckResult, Verdict
 from hakuna.simulator.catalogue import CATALOGUE, COMBINED, VARIANTS
 
 KINDS = {**CATALOGUE, **VARIANTS}
-#: So many cells of one judge are tried at most: the red ones, and those of clean clusters.
-MOST_CELLS = 500
+#: So many red cells of one judge are tried at most, and so many of clean clusters: one whole cluster and some.
+MOST_RED, MOST_CLEAN = 450, 200
 #: A judge that takes so many seconds of processor time for a case (they take a hundredth) does not come to an end: a
 #: loop that was turned round.
 LONGEST = 0.25
@@ -182,14 +182,14 @@ class Share:
     def _reached(self, functions: list[FunctionType]) -> dict[FunctionType, list[Cell]]:
         """Which cells run through which judge: red ones first, then those of clean clusters."""
         cells: dict[FunctionType, list[Cell]] = {f: [] for f in functions}
-        wanted = [
-            (s, c) for s in self.scenarios for c, r in s.results.items() if _telling(r.verdict) or _blocked_here(r)
-        ]
-        wanted += [(s, c) for s in self.scenarios if s.name.startswith("clean") for c in s.results]
-        for scenario, code in wanted:
-            for function in _heard(functools.partial(scenario.again, code), functions):
-                if len(cells[function]) < MOST_CELLS:
-                    cells[function].append(_cell(scenario, code))
+        red = [(s, c) for s in self.scenarios for c, r in s.results.items() if _telling(r.verdict) or _blocked_here(r)]
+        clean = [(s, c) for s in self.scenarios if s.name.startswith("clean") for c in s.results]
+        for wanted, most in ((red, MOST_RED), (clean, MOST_CLEAN)):
+            full = {f: len(found) + most for f, found in cells.items()}
+            for scenario, code in wanted:
+                for function in _heard(functools.partial(scenario.again, code), functions):
+                    if len(cells[function]) < full[function]:
+                        cells[function].append(_cell(scenario, code))
         return cells
 
 
