@@ -119,7 +119,7 @@ def bench(folder: Path, count: int, dead: int = 0) -> Iterator[Bench]:
                 f"Port {made.port}\nListenAddress {host.address}\nHostKey {folder / 'host_key'}\nPidFile none\n"
                 f"AuthorizedKeysFile {folder / 'key.pub'}\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
                 "PermitRootLogin yes\nSubsystem sftp internal-sftp\n"
-                f'SetEnv "BENCH_HOST={host.number}" "PATH={tool.parent}:/usr/bin:/bin"\n'
+                f'SetEnv "BENCH_HOST={host.number}" "PATH={tool.parent}:/usr/bin:/bin" "SHLVL=1"\n'  # no .bashrc
             )
             log = folder / f"{host.name}.log"
             running.append(subprocess.Popen([sshd, "-D", "-f", str(config), "-E", str(log)], stdin=subprocess.DEVNULL))
