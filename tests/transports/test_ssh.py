@@ -5,19 +5,22 @@ from __future__ import annotations
 
 import http.server
 import json
+import logging
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hakuna.evidence import Batch, Command, Ending, HttpRequest, Trouble
-from hakuna.inventory.model import Inventory
+from hakuna.inventory.model import Inventory, Node
 from hakuna.transports.ssh import SshTransport
+from hakuna.transports.ssh_connect import Connector
 from support.sshd import Sshd, free_port
 
 HELLO = Batch((Command("hello", ("echo", "hello")),))
@@ -262,3 +265,19 @@ def _wait(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def test_connections_share_nothing_that_fabric_rewrites(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one configuration for all, one of 64 threads now and then read it while another's connection was made."""
+    connector = Connector(logging.getLogger("test"), 1.0)
+    monkeypatch.setattr(
+        connector, "_login", lambda _target, connection, _hops: connection.authentication.strategy_class
+    )
+    nodes = [Node(name=f"n{i}", address=f"n{i}", node_ip=f"10.0.0.{i + 1}") for i in range(64)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(64) as pool:
+            assert len(list(pool.map(connector.connect, nodes))) == len(nodes)
+    finally:
+        sys.setswitchinterval(interval)

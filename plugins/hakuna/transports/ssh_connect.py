@@ -92,7 +92,8 @@ class Connector:
         if target.ssh.key:
             kwargs["key_filename"] = [str(Path(target.ssh.key).expanduser())]
         try:
-            config = self._config
+            # One for each: fabric rewrites it while it makes a connection, and others would read it half-made.
+            config = fabric.Config(lazy=True, ssh_config=self._ssh_config)
             # gateway=False: jump hosts are opened here, as fabric would take any host key of theirs.
             connection = fabric.Connection(
                 target.host, user=target.user, port=target.port, config=config, connect_kwargs=kwargs, gateway=False
@@ -128,13 +129,13 @@ class Connector:
         raise SshTroubleError(NodeTrouble(Trouble.BUSY, detail, fix), lasting=False)
 
     @functools.cached_property
-    def _config(self) -> fabric.Config:
+    def _ssh_config(self) -> paramiko.SSHConfig:
         import fabric  # see _open
 
         # Lazy: fabric's own files and variables are not meant for this; the ssh configuration is.
         config = fabric.Config(lazy=True)
         config.load_ssh_config()
-        return config
+        return config.base_ssh_config
 
     def _ramp(self, key: tuple[object, ...]) -> Ramp:
         with self._lock:
