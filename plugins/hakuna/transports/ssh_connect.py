@@ -135,7 +135,8 @@ class Connector:
         # Lazy: fabric's own files and variables are not meant for this; the ssh configuration is.
         config = fabric.Config(lazy=True)
         config.load_ssh_config()
-        return config.base_ssh_config
+        settings: paramiko.SSHConfig = config.base_ssh_config
+        return settings
 
     def _ramp(self, key: tuple[object, ...]) -> Ramp:
         with self._lock:
