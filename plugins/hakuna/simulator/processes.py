@@ -58,7 +58,8 @@ def start(
 
 def of_node(data: Data, node: str) -> list[Process]:
     """The node's processes that live, oldest first."""
-    return [p for p in data["processes"].get(node, {}).values() if lives(p)]
+    there = tuple(data["processes"].get(node, {}).values())  # another thread may start one while this one looks
+    return [p for p in there if lives(p)]
 
 
 def find(data: Data, node: str, pid: int) -> Process | None:
