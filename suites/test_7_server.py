@@ -12,7 +12,7 @@ from hakuna.stages.ray import TABLE_VARIABLE
 OK = 200
 
 
-@rule("SRV701", guide="4.1", rests_on=("INV005", "SRV710", "SRV712"), releases=(Behaviour.DEATH,))
+@rule("SRV701", guide="4.1", rests_on=("INV005", "RAY505", "SRV710", "SRV712"), releases=(Behaviour.DEATH,))
 def test_the_server_becomes_ready(api_server, inventory, findings):
     """A server that dies while loading, or never answers, keeps its real reason in its log, above the
     generic last line.
