@@ -21,10 +21,10 @@ from statistics import median
 import contenders
 from hosts import Bench, bench
 
+from hakuna.inventory.model import Ssh
+
 #: Pings in a row of each device, and seconds of one, in the runs with a ping of real length.
 PINGS, SECONDS = 8, 1.0
-#: ssh.connect_timeout, as the inventory has it by default.
-CONNECT_TIMEOUT = 10.0
 
 
 def by_turns(ways: Mapping[str, Callable[[], None]], repeat: int) -> dict[str, float]:
@@ -60,7 +60,7 @@ def dead(size: int, green: float) -> dict[str, float]:
     """The same on hosts of which one lets every connection wait."""
     with tempfile.TemporaryDirectory(prefix="hakuna-bench-") as folder, bench(Path(folder) / "b", size, 1) as made:
         times = by_turns({"hakuna": partial(contenders.with_one_dead, made)}, 1)
-    return {"all alive": green, "connect timeout": CONNECT_TIMEOUT} | times
+    return {"all alive": green, "connect timeout": Ssh().connect_timeout} | times
 
 
 def main() -> int:

@@ -182,7 +182,7 @@ def _simulated(version: str, model: str, server: Server, folder: Path) -> Iterat
             while not (port_file.exists() and b"Uvicorn running" in log.read_bytes()):
                 if process.poll() is not None or time.monotonic() > end:
                     raise RuntimeError(f"the simulated server did not start: {log.read_text()}")
-                time.sleep(0.01)
+                time.sleep(0.01)  # a file and a log tell it, and neither can be waited for
             yield int(port_file.read_text(encoding="ascii"))
         finally:
             process.terminate()
@@ -265,7 +265,7 @@ def _until(condition: Callable[[], bool], words: Callable[[], str]) -> None:
     while not condition():
         if time.monotonic() > end:
             raise BrokenError(words())
-        time.sleep(0.1)
+        time.sleep(0.1)  # any condition: there is no event for it
 
 
 def _free_ports(count: int) -> list[int]:

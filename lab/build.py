@@ -70,7 +70,7 @@ def up(plan: Plan, say: Say) -> Lab:
     down(say)
     try:
         return _build(plan, say)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: half a lab is never left; it goes on being raised
         down(say)
         raise
 

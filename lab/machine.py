@@ -82,7 +82,7 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30.0) ->
     while not condition():
         if time.monotonic() > end:
             raise LabError(f"waited {seconds:g} s in vain for {what}")
-        time.sleep(0.02)
+        time.sleep(0.02)  # any condition: there is no event for it
 
 
 def marked(mark: str) -> list[int]:

@@ -87,9 +87,9 @@ def journal(reports: Path) -> list[dict[str, Any]]:
     return [json.loads(row) for row in (newest(reports) / "journal.jsonl").read_text().splitlines()]
 
 
-def down(reports: Path) -> subprocess.CompletedProcess[str]:
+def down(reports: Path, inventory: Path = INVENTORY) -> subprocess.CompletedProcess[str]:
     """Take away what a run with --keep left up."""
-    words = [str(REPOSITORY / ".venv/bin/hakuna"), "down", "--inventory", str(INVENTORY), "--reports", str(reports)]
+    words = [str(REPOSITORY / ".venv/bin/hakuna"), "down", "--inventory", str(inventory), "--reports", str(reports)]
     return subprocess.run(words, env=environment(), capture_output=True, text=True, check=False, timeout=300)
 
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lab.plan import INVENTORY, REPOSITORY
-from lab_runs import Told, environment, run
+import lab_runs
+from lab.plan import INVENTORY
+from lab_runs import Told, run
 from ruamel.yaml import YAML
 
 from lab import image, machine
@@ -115,15 +116,7 @@ def ray_up(folder: Path, **changes: dict[str, Any]) -> contextlib.AbstractContex
 
 def down(folder: Path) -> subprocess.CompletedProcess[str]:
     """``hakuna down``, for what the newest run kept."""
-    words = [
-        str(REPOSITORY / ".venv/bin/hakuna"),
-        "down",
-        "--inventory",
-        str(folder / "inventory.yaml"),
-        "--reports",
-        str(folder),
-    ]
-    return subprocess.run(words, env=environment(), check=False, capture_output=True, text=True, timeout=300)
+    return lab_runs.down(folder, folder / "inventory.yaml")
 
 
 def attach(folder: Path) -> tuple[Told, float]:

@@ -333,4 +333,4 @@ def _stay(call: Call, pid: int, foreground: launcher.Foreground) -> Result:
             with node.state.transaction() as data:
                 processes.end(data, node.name, pid)
             return Result(0)
-        time.sleep(POLL)
+        time.sleep(POLL)  # the process list is a file that other processes write

@@ -140,17 +140,17 @@ class Handler(BaseHTTPRequestHandler):
         service.answered = True
         made = answers.complete(service, body, chat=chat)
         if not body.get("stream"):
-            time.sleep(service.token_seconds * len(made.generation.pieces))
+            time.sleep(service.token_seconds * len(made.generation.pieces))  # what generating takes
             self._send(wire.Answer.json(200, made.whole()))
             return
         self._start(200, "text/event-stream; charset=utf-8", None)
         options = body.get("stream_options")
         if "slow-first-token" in service.faults:
-            time.sleep(0.4)
+            time.sleep(0.4)  # the fault itself
         if "stream-error" in service.faults:
             self._event(json.loads(wire.error(500, "engine stopped", "server_error").body))
         for event in made.events(with_usage=isinstance(options, dict) and bool(options.get("include_usage"))):
-            time.sleep(service.token_seconds)
+            time.sleep(service.token_seconds)  # what generating takes
             self._event(event)
         if "stream-cut" not in service.faults:
             self._chunk(b"data: [DONE]\n\n")
@@ -250,7 +250,7 @@ def _play(story: str) -> tuple[str, int]:
         told = json.load(file)
     os.unlink(story)  # noqa: PTH108  # see above
     for delay, line in told["lines"]:
-        time.sleep(delay)
+        time.sleep(delay)  # what loading takes
         if line:
             say(line.replace("{time}", _now()))
     return told["ending"], told.get("code", 0)
@@ -264,7 +264,7 @@ def _now() -> str:
 def _watch(service: answers.Service, idle: float, guard: str) -> None:
     """End the process when nobody needs it any more."""
     while True:
-        time.sleep(0.5)
+        time.sleep(0.5)  # idleness is a time, and a file that goes away is no event
         if time.monotonic() - service.last_request > idle or (guard and not os.path.exists(guard)):  # noqa: PTH110
             os._exit(0)
 

@@ -87,7 +87,7 @@ class ClusterState:
                 try:
                     yield self._data
                     self._save()
-                except BaseException:
+                except BaseException:  # Ctrl-C too: nothing half-changed stays; it goes on being raised
                     self._stamp = None
                     self._load(self._text)
                     raise
