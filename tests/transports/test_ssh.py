@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.server
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ import pytest
 from hakuna.evidence import Batch, Command, Ending, HttpRequest, Trouble
 from hakuna.inventory.model import Inventory, Node
 from hakuna.transports.ssh import SshTransport
-from hakuna.transports.ssh_connect import Connector
+from hakuna.transports.ssh_connect import Connector, dial
 from support.sshd import Sshd, free_port
 
 HELLO = Batch((Command("hello", ("echo", "hello")),))
@@ -218,12 +219,8 @@ def test_a_tunnel_without_a_connection_says_why(connect: Callable[..., SshTransp
     assert "connection refused" in answer.error
 
 
-def test_importing_the_transport_imports_no_ssh_library() -> None:
-    program = (
-        "import sys, hakuna.transports.ssh as s, hakuna.inventory.model as m;"
-        "s.SshTransport(m.Inventory(nodes=[dict(name='a', address='a', node_ip='10.0.0.1')])).close();"
-        "print([n for n in ('fabric', 'paramiko', 'invoke', 'requests', 'urllib3') if n in sys.modules])"
-    )
+def run_python(program: str) -> str:
+    """What a new Python prints, in which nothing is imported yet."""
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
@@ -231,7 +228,34 @@ def test_importing_the_transport_imports_no_ssh_library() -> None:
         check=True,
         env={"PYTHONPATH": ":".join(sys.path)},
     )
-    assert done.stdout.strip() == "[]"
+    return done.stdout.strip()
+
+
+def test_the_ssh_libraries_are_imported_before_there_are_threads() -> None:
+    # Two threads that import paramiko's circles at once: one of them sees a half-made module.
+    program = (
+        "import sys, hakuna.transports.ssh as s, hakuna.inventory.model as m\n"
+        "from hakuna.evidence import Batch, Command\n"
+        "def opened(host): print('fabric' in sys.modules, flush=True); raise s.SshTroubleError(s.NodeTrouble(s.Trouble.CUT, ''))\n"
+        "s._Host._open_session = opened\n"
+        "t = s.SshTransport(m.Inventory(nodes=[dict(name='a', address='a', node_ip='10.0.0.1')]))\n"
+        "t.run('x', {'a': Batch((Command('c', ('true',)),))})"
+    )
+    assert run_python(program) == "True"
+
+
+def test_a_connection_does_not_wait_for_delayed_acknowledgements() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, dial(*server.getsockname(), timeout=10) as made:
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_importing_the_transport_imports_no_ssh_library() -> None:
+    program = (
+        "import sys, hakuna.transports.ssh as s, hakuna.inventory.model as m;"
+        "s.SshTransport(m.Inventory(nodes=[dict(name='a', address='a', node_ip='10.0.0.1')])).close();"
+        "print([n for n in ('fabric', 'paramiko', 'invoke', 'requests', 'urllib3') if n in sys.modules])"
+    )
+    assert run_python(program) == "[]"
 
 
 def test_a_name_that_is_no_node_s_is_the_caller_s_mistake() -> None:

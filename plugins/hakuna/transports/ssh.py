@@ -25,7 +25,7 @@ from hakuna.transports.framing import (
 )
 from hakuna.transports.http import base_url, send
 from hakuna.transports.patience import PATIENCE, pauses
-from hakuna.transports.ssh_connect import Connector, SshTroubleError
+from hakuna.transports.ssh_connect import Connector, SshTroubleError, load_fabric
 
 if TYPE_CHECKING:
     import fabric  # type: ignore[import-untyped]  # fabric ships no types
@@ -100,7 +100,7 @@ class _Host:
                 self._sessions -= 1
 
     def _open_session(self) -> tuple[fabric.Connection, paramiko.Channel]:
-        from paramiko.ssh_exception import ChannelException, SSHException  # start-up budget
+        from paramiko.ssh_exception import ChannelException, SSHException  # see load_fabric
 
         words = ""
         while True:
@@ -177,6 +177,7 @@ class SshTransport:
         nonces = {node: new_nonce() for node in batches}
         # All scripts first: a mistake in one is found before any is sent.
         scripts = {node: script(batch, nonces[node]) for node, batch in batches.items()}
+        load_fabric()
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hakuna-ssh")
@@ -200,6 +201,7 @@ class SshTransport:
             return send(request, base_url(host.node.node_ip, request.port), key)
         from hakuna.transports.ssh_http import tunnel  # start-up budget
 
+        load_fabric()
         return send(
             request,
             base_url("127.0.0.1", request.port),
@@ -238,7 +240,7 @@ class SshTransport:
         decoder: Decoder,
     ) -> tuple[bool, NodeTrouble | None]:
         """Send the script and read its frames. Whether the node may have the whole script, and what went wrong."""
-        from paramiko.ssh_exception import SSHException  # start-up budget
+        from paramiko.ssh_exception import SSHException  # see load_fabric
 
         name = host.node.name
         limit = batch_limit(batch)

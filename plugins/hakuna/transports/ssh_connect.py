@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import fabric  # type: ignore[import-untyped]  # fabric ships no types
     import paramiko
 
+_IMPORTING = threading.Lock()
+
 #: Seconds for the whole of an authentication (a directory service may be slow).
 AUTH_TIMEOUT = 30.0
 
@@ -80,7 +82,7 @@ class Connector:
                     connection.client.close()
 
     def _open(self, target: _Target) -> fabric.Connection:
-        import fabric  # start-up budget: only a run that connects pays for it
+        import fabric  # see load_fabric
 
         quiet_paramiko()
         kwargs: dict[str, Any] = {
@@ -130,7 +132,7 @@ class Connector:
 
     @functools.cached_property
     def _ssh_config(self) -> paramiko.SSHConfig:
-        import fabric  # see _open
+        import fabric  # see load_fabric
 
         # Lazy: fabric's own files and variables are not meant for this; the ssh configuration is.
         config = fabric.Config(lazy=True)
@@ -161,7 +163,7 @@ class Connector:
             BusyError: the other side hung up before the login.
             SshTroubleError: anything else.
         """
-        from paramiko.ssh_exception import (  # see _open
+        from paramiko.ssh_exception import (  # see load_fabric
             AuthenticationException,
             BadHostKeyException,
             IncompatiblePeer,
@@ -214,7 +216,7 @@ class Connector:
             return self._dial_through(target, hops, host, port)
         command = connection.ssh_config.get("proxycommand", "none")
         if command != "none":
-            from paramiko.proxy import ProxyCommand  # see _open
+            from paramiko.proxy import ProxyCommand  # see load_fabric
 
             return ProxyCommand(command)
         try:
@@ -227,7 +229,7 @@ class Connector:
             raise SshTroubleError(NodeTrouble(Trouble.UNREACHABLE, detail, _try_by_hand(host, port))) from error
 
     def _dial_through(self, target: _Target, hops: tuple[str, ...], host: str, port: int) -> paramiko.Channel:
-        from paramiko.ssh_exception import ChannelException, SSHException  # see _open
+        from paramiko.ssh_exception import ChannelException, SSHException  # see load_fabric
 
         jump = self._jump(target, hops)
         via = f"{target.where}: {known.entry_name(host, port)} is not reached through jump host {hops[-1]}"
@@ -270,7 +272,7 @@ class Connector:
 
     def _policy(self, where: str, host: str, port: int, ssh: Ssh, file: str) -> Any:
         """What paramiko asks about a key that no file knows."""
-        from paramiko import MissingHostKeyPolicy  # see _open
+        from paramiko import MissingHostKeyPolicy  # see load_fabric
 
         accepted, log = self._accepted, self._log
 
@@ -307,12 +309,24 @@ def dial(host: str, port: int, timeout: float) -> socket.socket:
         try:
             made.settimeout(left)
             made.connect(address)
+            # A batch is several small writes and then an answer: without it, each waits for a delayed ACK (40 ms).
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             made.close()
             first = first or error
         else:
             return made
     raise first or TimeoutError
+
+
+def load_fabric() -> None:
+    """Import fabric, and paramiko with it, in one thread while the others wait.
+
+    paramiko's modules import each other in circles. When several threads meet in such a circle, Python lets one of them
+    see a half-made module instead of letting both wait for ever: with 64 nodes it ended in an ImportError.
+    """
+    with _IMPORTING:
+        import fabric  # noqa: F401  # start-up budget: only a run that connects pays for it
 
 
 def quiet_paramiko() -> None:
@@ -336,7 +350,7 @@ def _split_hop(hop: str) -> tuple[str | None, str, int | None]:
 
 
 def _paramiko_key(key: HostKey) -> paramiko.PKey:
-    from paramiko import PKey  # see Connector._open
+    from paramiko import PKey  # see load_fabric
 
     return PKey.from_type_string(key.kind, key.blob)
 
@@ -358,7 +372,7 @@ def _try_by_hand(host: str, port: int) -> str:
 
 
 def _auth_trouble(target: _Target, connection: fabric.Connection, words: str) -> NodeTrouble:
-    import paramiko  # see Connector._open
+    import paramiko  # see load_fabric
 
     agent = paramiko.Agent()
     try:

@@ -27,7 +27,7 @@ def tunnel(connect: Callable[[], fabric.Connection], port: int, timeout: float) 
     Raises:
         OSError: no connection to the node, or nothing listens there (ConnectionRefusedError).
     """
-    from paramiko.ssh_exception import ChannelException, SSHException  # start-up budget
+    from paramiko.ssh_exception import ChannelException, SSHException  # see load_fabric
 
     try:
         transport = connect().transport
