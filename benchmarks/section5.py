@@ -19,7 +19,7 @@ from hakuna.inventory import load
 from hakuna.probes import hccn
 from hakuna.probes.mesh import PingMesh
 from hakuna.stages.answers import Answers
-from hakuna.stages.run import for_login
+from hakuna.stages.carrying import for_login
 from hakuna.transports.ssh import SshTransport
 from hakuna.where import Where
 

@@ -12,7 +12,7 @@ import pytest
 from hakuna.evidence import Batch, Command, Ending
 from hakuna.transports.framing import Decoder, _fill, new_nonce, script
 from hakuna.transports.node_script import BODY
-from support.shells import PRESENT, SHELLS, decode, lives, run, sleeping, wait_for
+from support.shells import PRESENT, SHELLS, decode, lives, program, run, sleeping, wait_for
 
 
 @pytest.fixture(params=PRESENT)
@@ -45,6 +45,18 @@ def test_a_command_is_ended_at_its_deadline_with_its_children_and_its_lane_goes_
     assert outcomes["after"].ok
     assert (outcomes["own 124"].ending, outcomes["own 124"].exit_code) == (Ending.EXITED, 124)
     assert wait_for(lambda: not lives(int(pids.read_text())))
+
+
+@pytest.mark.parametrize("sudo", [False, True])
+def test_a_step_that_takes_too_long_is_killed_and_its_command_goes_on(
+    shell: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sudo: bool
+) -> None:
+    program(tmp_path / "sudo", 'shift 2; "$@"; exit $?')  # it stays, as sudo does
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    steps = 'for s in 0.7 0.7 0.7 30 0.1; do sleep $s; echo "$s: $?"; done'
+    outcome = run([Command("steps", ("sh", "-c", steps), step_deadline=1.2, query=True, sudo=sudo)], shell)["steps"]
+    assert outcome.text == "0.7: 0\n0.7: 0\n0.7: 0\n30: 137\n0.1: 0\n"
+    assert outcome.seconds < 10
 
 
 @pytest.mark.parametrize("helper", ["drain $i o a", "pad $i o"])

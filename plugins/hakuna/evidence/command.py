@@ -25,7 +25,9 @@ class Command:
     both streams appended to that file on the node; its outcome's stdout is then the process id. ``bare`` is the same
     command for whoever is inside the node's container already; None where only the host itself will do. ``query``: it
     prints a little and writes no file, so what it prints may go straight into a file of limited size. That costs the
-    node a third of the processes; one that prints more than ``output_limit`` is ended there.
+    node a third of the processes; one that prints more than ``output_limit`` is ended there. ``step_deadline``: a
+    process that the command has started is killed after so many seconds, and the command goes on; 0: never. Nodes whose
+    kernel does not tell a process's children (CONFIG_PROC_CHILDREN) do not keep it.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Command:
     output_limit: int = OUTPUT_LIMIT
     bare: Command | None = None
     query: bool = False
+    step_deadline: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hakuna.simulator.tools import Call, Result, Tool, say, script
 _HUNG, _CANNOT_RUN = 137, (126, 127)
 #: As the script has it: after so many pings that hang, the rest is left out.
 HUNG_LIMIT = 3
-_TAIL = f"{PACKETS} packets transmitted, {PACKETS} received, 0.00% packet loss\n\nhakuna-status 0 1000.00\n"
+_TAIL = f"{PACKETS} packets transmitted, {PACKETS} received, 0.00% packet loss\n\nhakuna-status 0\n"
 
 
 @script("hakuna-pings")
@@ -38,7 +38,7 @@ class PingLane(Tool):
             result = call.node.execute(("hccn_tool", "-i", index, "-ping", *key, address))
             status = _HUNG if result.timed_out else result.exit_code
             text = (result.stdout + result.stderr).decode("utf-8", "surrogateescape")
-            parts.append(f"hakuna-ping {address} 1000.00\n{text}\nhakuna-status {status} 1000.00\n")
+            parts.append(f"hakuna-ping {address}\n{text}\nhakuna-status {status}\n")
             hung += result.timed_out
             if hung == HUNG_LIMIT or status in _CANNOT_RUN:
                 break
@@ -69,7 +69,7 @@ def _answers(spec: ClusterSpec, source: Device, touched: frozenset[str]) -> Call
         return _no_answer
     first, second, third = (_rows(packet, spec.inventory.simulation.slower_mesh) for packet in range(PACKETS))
     begun = zlib.crc32(f"{source.ip}>".encode())
-    words = f" 1000.00\ndevice {source.index} {'PING6' if source.ipv6 else 'PING'} "
+    words = f"\ndevice {source.index} {'PING6' if source.ipv6 else 'PING'} "
     plain = _plain(spec, touched, source.ipv6, source.index if spec.by_rail else None)
 
     def answered(address: str) -> str:

@@ -12,10 +12,10 @@ from hakuna.inventory.model import Inventory
 from hakuna.probes import host
 from hakuna.stages import lease
 from hakuna.stages.answers import Answers
+from hakuna.stages.carrying import carry
 from hakuna.stages.holder import LEASE_FOLDER, Holder
 from hakuna.stages.journal import NAME, Journal, Trace
 from hakuna.stages.reserve import Reserve
-from hakuna.stages.run import carry
 from hakuna.stages.teardown import by_hand, take_down
 from hakuna.transports import Transport
 

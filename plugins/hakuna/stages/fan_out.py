@@ -16,7 +16,7 @@ from hakuna.inventory.model import Inventory
 from hakuna.probes import containers
 from hakuna.probes import fan_out as probe
 from hakuna.probes.reading import UnparsedError
-from hakuna.stages.run import carry, for_login
+from hakuna.stages.carrying import carry, for_login
 from hakuna.transports import Take, Transport, stream
 from hakuna.transports.framing import Decoder, batch_limit, new_nonce, scratch_trouble, script
 from hakuna.transports.ways import FanOut

@@ -17,9 +17,10 @@ from hakuna.judgement.verdict import Cause
 from hakuna.probes import host
 from hakuna.probes.reading import Table
 from hakuna.stages.answers import Answers
+from hakuna.stages.carrying import carry
 from hakuna.stages.holder import LEASE_FOLDER
 from hakuna.stages.journal import Journal, Trace
-from hakuna.stages.run import Run, carry
+from hakuna.stages.run import Run
 
 #: The rule that a lost lease is reported under.
 RULE = "TDN907"

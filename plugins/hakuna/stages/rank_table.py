@@ -20,10 +20,11 @@ from hakuna.judgement.stage import Stage
 from hakuna.probes import containers, hccn, model_dir, npu_smi, table_file
 from hakuna.probes.reading import Reading, Table
 from hakuna.stages.answers import Answers
+from hakuna.stages.carrying import carry
 from hakuna.stages.container import ContainerFacts, lmdeploy_version
 from hakuna.stages.journal import Trace
 from hakuna.stages.network import NetworkFacts, addresses_of
-from hakuna.stages.run import Run, carry
+from hakuna.stages.run import Run
 from hakuna.transports import Transport
 from hakuna.where import Where
 

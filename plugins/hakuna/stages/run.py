@@ -14,19 +14,20 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from hakuna.evidence import Batch, Command, HttpAnswer, HttpRequest, NodeAnswer, NodeTrouble
+from hakuna.evidence import Batch, Command, HttpAnswer, HttpRequest, NodeTrouble
 from hakuna.evidence.store import EvidenceStore
 from hakuna.inventory.model import Inventory
 from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import Cause
 from hakuna.probes.reading import Reading, ReadingState
 from hakuna.stages.answers import Answers
+from hakuna.stages.carrying import carried, for_login
 from hakuna.stages.holder import Holder
 from hakuna.stages.journal import Journal, Trace
 from hakuna.transports import Take, Transport, stream
@@ -139,7 +140,7 @@ class Run:
         kept = self.store.answers(name)
         if kept is None:
             self._guard(name, wanted)
-            answers = _carried(self.transport, name, wanted, unsent or {})
+            answers = carried(self.transport, name, wanted, unsent or {})
             kept = self.store.keep(name, wanted, answers) if self.live else dict(answers)
         return Answers(name, kept)
 
@@ -299,35 +300,6 @@ class Run:
             "HAKUNA_BOOT_ID": holder.boot_id,
             "HAKUNA_START": str(holder.start),
         }
-
-
-def for_login(inventory: Inventory, node: str, batch: Batch) -> Batch:
-    """Commands that want root keep that mark only where the inventory says that sudo is to be used."""
-    if inventory.node(node).ssh.sudo:
-        return batch
-    return Batch(tuple(replace(c, sudo=False) for c in batch))
-
-
-def carry(
-    transport: Transport,
-    inventory: Inventory,
-    name: str,
-    batches: Mapping[str, Batch],
-    unsent: Mapping[str, NodeTrouble] | None = None,
-) -> Answers:
-    """Send batches outside of any run: no evidence is kept of them. See :meth:`Run.send` for ``unsent``."""
-    wanted = {node: for_login(inventory, node, batch) for node, batch in batches.items() if len(batch)}
-    return Answers(name, _carried(transport, name, wanted, unsent or {}))
-
-
-def _carried(
-    transport: Transport, name: str, batches: Mapping[str, Batch], unsent: Mapping[str, NodeTrouble]
-) -> Mapping[str, NodeAnswer]:
-    asked = {node: batch for node, batch in batches.items() if node not in unsent}
-    answers = dict(transport.run(name, asked)) if asked else {}
-    now = time.time()
-    answers |= {n: NodeAnswer.unreached(b, unsent[n], now, now) for n, b in batches.items() if n in unsent}
-    return answers
 
 
 def save_run(run: Run, **more: Any) -> None:

@@ -33,7 +33,7 @@ BATCH_MARGIN = 15.0
 #: Seconds between signs of life from a node that has nothing to report.
 HEARTBEAT = 5.0
 
-_TICK = 0.2
+_TICK = 0.5
 _DEFAULT_DEADLINE = 20.0
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Names that a shell owns: assigning them fails, or changes how it reads the script.
@@ -113,6 +113,7 @@ def _fill(template: str, nonce: str, count: int) -> bytes:
         "<COUNT>": str(count),
         "<VERSION>": str(FRAMES_VERSION),
         "<BEAT>": str(int(HEARTBEAT / _TICK)),
+        "<TICK>": str(_TICK),
     }
     for word, value in words.items():
         template = template.replace(word, value)
@@ -155,6 +156,8 @@ def _settings(index: int, command: Command) -> bytes:
         settings += f"d_{index}={max(1, math.ceil(command.deadline * 100))}\n"
     if command.sudo:
         settings += f"z_{index}=1\n"
+    if command.step_deadline:
+        settings += f"n_{index}={max(1, math.ceil(command.step_deadline * 100))}\n"
     if command.query:
         settings += f"h_{index}=1\n"
     return settings.encode()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import threading
 import time
@@ -138,7 +137,9 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
 
 def words(error: BaseException, deadline: float) -> str:
     """An error of the HTTP libraries in plain words; the innermost cause is the one that tells."""
-    import requests  # see _exchange
+    import http.client  # see _exchange
+
+    import requests
 
     seen: set[int] = set()
     found: BaseException | None = error

@@ -16,8 +16,10 @@ How it works, for whoever has to change it:
   what its readers still wait for, and the controller cuts that off again.
 - Whoever opens one end of a fifo waits for the other, and dash and busybox lose a signal that comes right after a
   fork. So no job ever opens a fifo: it is given an end that its parent has opened (both first, then the one).
-- ``M`` gets a tick every 0.2 s. It ends commands at their deadline (their whole process tree, TERM, then KILL) and
-  gives up on one that even KILL does not end (a process stuck in a driver): its lane goes on without it.
+- ``M`` gets a tick every half second. It ends commands at their deadline (their whole process tree, TERM, then KILL)
+  and gives up on one that even KILL does not end (a process stuck in a driver): its lane goes on without it.
+- A command's steps (the processes that it starts itself) have a deadline where it names one (``n_``). ``M`` looks after
+  all of them: a watcher in each command would cost a fork and a ``sleep`` every second for each device of a node.
 - Frames are written by a job of their own, so that a slow channel never stops the watching of deadlines.
 - Files are made in memory (/dev/shm) unless TMPDIR is set: a disk's file system takes longer to make the few hundred
   small files of a batch than the commands run, and a full disk is then no obstacle.
@@ -247,13 +249,30 @@ pad() {
   exec 4>&-
 }
 
+# mind INDEX: kill the step that this command has been waiting for too long.
+mind() {
+  eval "x=\$p_$1 su=\${z_$1:-}"
+  while :; do
+    q=
+    { read -r q <"/proc/$x/task/$x/children"; } 2>/dev/null
+    q=${q##* }
+    # sudo is not the command, and it may be there twice: the one that the terminal talks to, and its monitor.
+    [ -n "$su" ] && [ -n "$q" ] && { read -r o <"/proc/$x/comm"; } 2>/dev/null && [ "$o" = sudo ] || break
+    x=$q
+  done
+  eval "[ \"$q\" = \"\$m_$1\" ] || m_$1=$q v_$1=$c"
+  eval "[ -n \"$q\" ] && [ $c -ge \$((v_$1+n_$1)) ]" || return 0
+  kill -s KILL $q 2>/dev/null || [ -z "$su" ] || sudo -n -- kill -s KILL $q </dev/null >/dev/null 2>&1
+}
+
 tick() {
   now
   c=${T%%.*}${T#*.}
   [ $c -lt $end ] || gone
   long=
   for i in $run; do
-    eval "k=\$k_$i; s=\$s_$i"
+    eval "k=\$k_$i; s=\$s_$i; m=\${n_$i:-}"
+    [ -z "$m" ] || [ $s != r ] || mind $i
     [ $c -lt $k ] || case $s in
       r) eval "s_$i=T g_$i=T k_$i=$((c+200))"; hit TERM $i;;
       T) eval "s_$i=K k_$i=$((c+200))"; hit KILL $i;;
@@ -285,7 +304,7 @@ M() {
   me; main=$p
   {
     exec >/dev/null 2>&1
-    while sleep 0.2 || sleep 1; do
+    while sleep <TICK> || sleep 1; do
       kill -0 $main || exit
       echo t >&8
     done
@@ -303,7 +322,8 @@ M() {
       l) eval "lp_$i=$x1"; lanes="$lanes $x1";;
       s)
         c=${x3%%.*}${x3#*.}
-        eval "l_$i=$x1 p_$i=$x2 t_$i=$x3 a_$i=$x4 b_$i=$x5 s_$i=r g_$i=- f_$i= dr_$i= dd_$i= k_$i=\$((c+\${d_$i:-$Y}))"
+        eval "l_$i=$x1 p_$i=$x2 t_$i=$x3 a_$i=$x4 b_$i=$x5 s_$i=r g_$i=- f_$i= m_$i= dr_$i= dd_$i="
+        eval "k_$i=\$((c+\${d_$i:-$Y}))"
         run="$run$i ";;
       x)
         eval "[ \$s_$i = d ]" || {
