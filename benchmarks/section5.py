@@ -11,6 +11,7 @@ The two round trips of the network stage with the guide's own queries: addresses
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -32,7 +33,9 @@ def main() -> int:
     if sys.argv[2:] == ["start"]:
         import fabric  # noqa: F401  # what the first connection imports
 
+        gc.freeze()
         return 0
+    gc.freeze()  # as the plugin does
     asked = {
         n.name: Batch(tuple(c for i in n.device_ids for c in (hccn.address(i), hccn.tls(i)))) for n in inventory.nodes
     }

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from hakuna.judgement.rules import rule_of
@@ -36,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from hakuna.plugin.acceptance import begin
 
     begin(config)
+    # What is loaded by now lives to the end: searching it for garbage, again at the exit, is a tenth of a short run.
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)
