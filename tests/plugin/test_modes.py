@@ -83,6 +83,22 @@ def test_until_goes_no_further(tmp_path):
     assert codes == {"INV", "HST", "NET", "CTR", "RNK", "RAY", "TDN"}
 
 
+@pytest.mark.parametrize(
+    ("words", "stages"),
+    [
+        (("--until", "inventory"), ["inventory", "teardown"]),
+        (("--until", "host"), ["inventory", "host", "teardown"]),
+        (("--preflight", "--until", "host"), ["inventory", "host"]),
+    ],
+)
+def test_what_lies_beyond_until_is_not_even_looked_at(tmp_path, words, stages):
+    session = pytest_session(tmp_path, MOCKED, *words)
+    assert session.code == 0, session.text
+    events = [json.loads(line) for line in (session.folder / "journal.jsonl").read_text().splitlines()]
+    assert [e["stage"] for e in events if e["event"] == "stage" and e["state"] == "begin"] == stages
+    assert not (session.folder / "evidence" / "network").exists()
+
+
 def test_keep_then_attach_then_down(tmp_path):
     kept = pytest_session(tmp_path, MOCKED, "--keep")
     assert kept.code == 0, kept.text

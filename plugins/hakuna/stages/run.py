@@ -23,6 +23,7 @@ from filelock import FileLock
 from hakuna.evidence import Batch, Command, HttpAnswer, HttpRequest, NodeTrouble
 from hakuna.evidence.store import EvidenceStore
 from hakuna.inventory.model import Inventory
+from hakuna.judgement.findings import SkipCheck
 from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import Cause
 from hakuna.probes.reading import Reading, ReadingState
@@ -74,7 +75,7 @@ class Plan:
     def wants(self, stage: Stage) -> bool:
         """Whether checks of the stage belong to the run."""
         if self.mode is Mode.PREFLIGHT:
-            return stage.read_only
+            return stage.read_only and stage.order <= self.until.order
         if stage is Stage.TEARDOWN:
             return self.mode is Mode.FULL and not self.keep
         return stage.order <= self.until.order
@@ -220,7 +221,10 @@ class Run:
 
         Raises:
             StageBlocked: findings of earlier stages forbid to go on.
+            SkipCheck: the plan leaves the stage out; a check of the teardown may ask for one all the same.
         """
+        if not self.plan.wants(stage):
+            raise SkipCheck(f"the run goes only up to {self.plan.until.title}")
         if stage in self._blocked:
             raise self._blocked[stage]
         if stage not in self._facts:
