@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0  # noqa: INP001  # beside the scripts that use it
-"""Hosts for the benchmarks: one real sshd each, on a loopback address of its own, with a stand-in for hccn_tool."""
+"""Hosts for the benchmarks: one real sshd each, with a stand-in for hccn_tool.
+
+As root each has a network namespace of its own; otherwise it has a loopback address of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import namespaces
+
 DEVICES = 8
+LOOPBACK = "127.77.0"
 #: Answers as the tool does for addresses, TLS and pings; a ping takes as long as the file beside it says.
 TOOL = """#!/bin/sh
 case $* in
@@ -32,9 +38,10 @@ esac
 
 @dataclass(frozen=True)
 class Host:
-    """``number`` is part of its addresses: 127.77.0.NUMBER for ssh, 10.20.NUMBER.1DEVICE for its devices."""
+    """``number`` is the end of its address for ssh, in ``network``; its devices have 10.20.NUMBER.1DEVICE."""
 
     number: int
+    network: str
 
     @property
     def name(self) -> str:
@@ -42,7 +49,7 @@ class Host:
 
     @property
     def address(self) -> str:
-        return f"127.77.0.{self.number}"
+        return f"{self.network}.{self.number}"
 
     def device_ip(self, device: int) -> str:
         return f"10.20.{self.number}.1{device}"
@@ -91,7 +98,8 @@ def bench(folder: Path, count: int, dead: int = 0) -> Iterator[Bench]:
     if sshd is None:
         raise RuntimeError("no sshd on this machine: install openssh-server")
     folder.mkdir(parents=True)
-    made = Bench(folder, tuple(Host(n + 1) for n in range(count)), _free_port())
+    network = namespaces.NETWORK if namespaces.available() else LOOPBACK
+    made = Bench(folder, tuple(Host(n + 1, network) for n in range(count)), _free_port())
     tool = folder / "bin" / "hccn_tool"
     tool.parent.mkdir()
     tool.write_text(TOOL)
@@ -108,11 +116,13 @@ def bench(folder: Path, count: int, dead: int = 0) -> Iterator[Bench]:
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(parents=True, exist_ok=True)
-    running = []
-    silent = contextlib.ExitStack()
-    try:
+    with contextlib.ExitStack() as at_the_end:
+        switch = at_the_end.enter_context(namespaces.switch()) if network != LOOPBACK else None
         for host in made.hosts[count - dead :]:
-            silent.enter_context(_silence(host.address, made.port))
+            if switch:
+                at_the_end.callback(_end, switch.host(host.number, ["sleep", "infinity"], mute=True))
+            else:
+                at_the_end.enter_context(_silence(host.address, made.port))
         for host in made.hosts[: count - dead]:
             config = folder / f"{host.name}.conf"
             config.write_text(
@@ -122,15 +132,16 @@ def bench(folder: Path, count: int, dead: int = 0) -> Iterator[Bench]:
                 f'SetEnv "BENCH_HOST={host.number}" "PATH={tool.parent}:/usr/bin:/bin" "SHLVL=1"\n'  # no .bashrc
             )
             log = folder / f"{host.name}.log"
-            running.append(subprocess.Popen([sshd, "-D", "-f", str(config), "-E", str(log)], stdin=subprocess.DEVNULL))
-            _await(log, running[-1])
+            argv = [sshd, "-D", "-f", str(config), "-E", str(log)]
+            running = switch.host(host.number, argv) if switch else subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+            at_the_end.callback(_end, running)
+            _await(log, running)
         yield made
-    finally:
-        silent.close()
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait(10)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(10)
 
 
 @contextlib.contextmanager
@@ -150,7 +161,7 @@ def _silence(address: str, port: int) -> Iterator[None]:
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind(("127.77.0.1", 0))
+        probe.bind((f"{LOOPBACK}.1", 0))
         return int(probe.getsockname()[1])
 
 
