@@ -15,6 +15,8 @@ import gc
 import sys
 from pathlib import Path
 
+gc.disable()  # while it loads, as the plugin does
+
 from hakuna.evidence import Batch, NodeAnswer
 from hakuna.inventory import load
 from hakuna.probes import hccn
@@ -32,10 +34,10 @@ def main() -> int:
     transport = SshTransport(inventory)
     if sys.argv[2:] == ["start"]:
         import fabric  # noqa: F401  # what the first connection imports
-
-        gc.freeze()
-        return 0
     gc.freeze()  # as the plugin does
+    gc.enable()
+    if sys.argv[2:] == ["start"]:
+        return 0
     asked = {
         n.name: Batch(tuple(c for i in n.device_ids for c in (hccn.address(i), hccn.tls(i)))) for n in inventory.nodes
     }

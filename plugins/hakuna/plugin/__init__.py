@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+from collections.abc import Iterator
 
 import pytest
 
@@ -35,11 +37,23 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = getattr(config, "workerinput", {})
     if not worker.get("hakuna_run") and not (config.getoption("--inventory") or config.getoption("--replay")):
         return
-    from hakuna.plugin.acceptance import begin
+    with _loading():
+        from hakuna.plugin.acceptance import begin
 
-    begin(config)
-    # What is loaded by now lives to the end: searching it for garbage, again at the exit, is a tenth of a short run.
-    gc.freeze()
+        begin(config)
+
+
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """What is loaded here lives to the end: searching it for garbage, again at the exit, is a tenth of a short run."""
+    wanted = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if wanted:
+            gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
