@@ -8,6 +8,7 @@ BENCH_VENV := benchmarks/.venv
 bench: $(STAMP) $(BENCH_VENV)/.installed
 	$(BIN)/python benchmarks/compare.py --hosts $(BENCH_HOSTS) --venv $(BENCH_VENV) --json benchmarks/results.json
 	$(BIN)/python benchmarks/sizes.py --json benchmarks/sizes.json
+	$(BIN)/python benchmarks/idle.py --json benchmarks/idle.json
 
 # The compact form: fails when a ratio is lost.
 bench-ci: $(STAMP)

@@ -17,14 +17,14 @@ from hosts import Bench
 HERE = Path(__file__).parent
 
 
-def run(argv: list[str], folder: Path, **env: str) -> None:
+def run(argv: list[str], folder: Path, ends: tuple[int, ...] = (0,), **env: str) -> None:
     """Run one process to its end.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: it ended with none of ``ends``.
     """
     done = subprocess.run(argv, cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, check=False)
-    if done.returncode:
+    if done.returncode not in ends:
         raise RuntimeError(f"{shlex.join(argv[:4])} ...: {done.stdout[-800:]}{done.stderr[-800:]}")
 
 
@@ -76,6 +76,21 @@ def loops(bench: Bench, share: int = 1) -> None:
 def hakuna(bench: Bench) -> None:
     """Hakuna's commands, transport and parsers, in a process of their own."""
     run([sys.executable, str(HERE / "section5.py"), str(inventory(bench))], bench.folder)
+
+
+def whole(bench: Bench) -> None:
+    """The command that a user types, up to the network: every check of the hosts as well. Such hosts are not READY."""
+    words = [f"--inventory={inventory(bench)}", "--until=network", f"--reports={bench.folder / 'reports'}", "-q"]
+    run([sys.executable, "-m", "pytest", *words], HERE.parent, ends=(0, 1))
+
+
+def first_command(bench: Bench) -> float:
+    """Seconds from pytest's start until its first batch goes out: the stage of the hosts begins."""
+    begun = time.time()
+    whole(bench)
+    journal = max((bench.folder / "reports").glob("*/journal.jsonl"), key=lambda p: p.stat().st_mtime)
+    events = map(json.loads, journal.read_text("utf-8").splitlines())
+    return next(e["at"] for e in events if e["event"] == "stage" and e["stage"] == "host") - begun
 
 
 def with_one_dead(bench: Bench) -> None:
