@@ -27,11 +27,16 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line("\n".join(ROWS))
 
 
-@pytest.fixture(scope="module")
-def lab(request):
-    """A lab after the module's ``PLAN``, or after the parameter; it is taken down at the end."""
+@pytest.fixture(scope="session")
+def asked_for():
+    """Nothing is installed or built for a run that did not ask for it."""
     if os.environ.get("HAKUNA_LAB_TESTS") != "lmdeploy":
         pytest.skip("builds real hosts and installs LMDeploy: make lab-lmdeploy")
+
+
+@pytest.fixture(scope="module")
+def lab(request, asked_for):
+    """A lab after the module's ``PLAN``, or after the parameter; it is taken down at the end."""
     if os.geteuid() != 0:
         pytest.fail("only root can build real hosts")
     from lab import build

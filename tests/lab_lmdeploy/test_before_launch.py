@@ -66,7 +66,7 @@ BEFORE_RAY = ("too-few-npus",)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def other_release():
+def other_release(asked_for):
     packages.prepare_release(OTHER, print)
 
 
