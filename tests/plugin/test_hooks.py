@@ -80,3 +80,16 @@ def test_a_report_that_breaks_costs_the_run_nothing(tmp_path):
     assert session.code == 0, session.text
     assert session.verdict == "READY"
     assert "pytest_hakuna_report failed: OSError: the ticket system is away" in session.text
+
+
+def test_a_sites_plain_test_is_told_in_words_why_a_stage_has_no_facts(tmp_path):
+    here = site(tmp_path / "site", "")
+    (here / "test_site.py").write_text("def test_ours(api_server):\n    assert api_server\n")
+    words = (f"--inventory={MOCK}", "test_site.py")
+    blocked = pytest_session(tmp_path / "blocked", *words, "--fault", "tls-differs@node-b/3", cwd=here)
+    assert "container was not entered because of NET204 on node-b/3" in blocked.text
+    assert "Traceback" not in blocked.text
+    assert "fixtures.py" not in blocked.text
+    beyond = pytest_session(tmp_path / "beyond", *words, "--until=host", "-rs", cwd=here)
+    assert "SKIPPED [1] test_site.py:1: the run goes only up to host" in beyond.text
+    assert "1 passed" in pytest_session(tmp_path / "fine", *words, cwd=here).text

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hakuna.judgement.findings import Findings, blocked
+from hakuna.judgement.findings import Findings, SkipCheck, blocked
 from hakuna.judgement.rules import Rule, rule_of
 from hakuna.judgement.stage import Stage
 from hakuna.judgement.verdict import CheckResult, RunVerdict, Summary, Verdict
@@ -24,7 +24,7 @@ from hakuna.reports.writer import publish
 from hakuna.stages import lease
 from hakuna.stages.judge import Judge
 from hakuna.stages.lease import Renewal
-from hakuna.stages.run import Mode, Run, StageBlocked
+from hakuna.stages.run import Mode, Run, StageBlocked, StageBroken
 from hakuna.suites import load_rules, suites_folder
 
 _LETTERS = {
@@ -146,6 +146,8 @@ class Acceptance:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
         report: pytest.TestReport = yield
         rule = rule_of(getattr(item, "function", None))
+        if rule is None and call.excinfo is not None:
+            _without_our_frames(report, item, call.excinfo.value)
         if rule is None or not (call.when == "call" or (call.when == "setup" and call.excinfo is not None)):
             return report
         result = self._result(rule, item, call, report)
@@ -301,6 +303,14 @@ def apply_result(report: pytest.TestReport, rule: Rule, result: CheckResult) -> 
         report.outcome, report.longrepr = "skipped", (str(path), line, f"Skipped: {result.reason}")
     else:
         report.outcome, report.longrepr = "failed", words(rule, result)
+
+
+def _without_our_frames(report: pytest.TestReport, item: pytest.Item, error: BaseException) -> None:
+    """A site's plain test for which a stage has no facts: it shows why, and none of our own frames."""
+    if isinstance(error, SkipCheck):
+        report.outcome, report.longrepr = "skipped", (str(item.path), (item.location[1] or 0) + 1, f"Skipped: {error}")
+    elif isinstance(error, (StageBlocked, StageBroken)):
+        report.longrepr = str(error)
 
 
 def words(rule: Rule, result: CheckResult) -> str:
