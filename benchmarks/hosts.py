@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import namespaces
@@ -57,11 +57,12 @@ class Host:
 
 @dataclass(frozen=True)
 class Bench:
-    """All hosts of one benchmark, and the files that a client needs."""
+    """All hosts of one benchmark, the process of each, and the files that a client needs."""
 
     folder: Path
     hosts: tuple[Host, ...]
     port: int
+    pids: list[int] = field(default_factory=list)
 
     @property
     def key(self) -> Path:
@@ -135,6 +136,7 @@ def bench(folder: Path, count: int, dead: int = 0) -> Iterator[Bench]:
             argv = [sshd, "-D", "-f", str(config), "-E", str(log)]
             running = switch.host(host.number, argv) if switch else subprocess.Popen(argv, stdin=subprocess.DEVNULL)
             at_the_end.callback(_end, running)
+            made.pids.append(running.pid)
             _await(log, running)
         yield made
 
