@@ -21,7 +21,10 @@ UPLINK = "hakuna-bench"
 
 def available() -> bool:
     """Whether this process may make namespaces."""
-    return os.geteuid() == 0 and all(map(shutil.which, ("ip", "unshare", "nsenter")))
+    if os.geteuid() != 0 or not all(map(shutil.which, ("ip", "unshare", "nsenter"))):
+        return False
+    # Root in a container may not be allowed to.
+    return subprocess.run(["unshare", "--net", "--", "ip", "link"], capture_output=True, check=False).returncode == 0
 
 
 @dataclass(frozen=True)
