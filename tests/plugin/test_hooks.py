@@ -92,4 +92,6 @@ def test_a_sites_plain_test_is_told_in_words_why_a_stage_has_no_facts(tmp_path):
     assert "fixtures.py" not in blocked.text
     beyond = pytest_session(tmp_path / "beyond", *words, "--until=host", "-rs", cwd=here)
     assert "SKIPPED [1] test_site.py:1: the run goes only up to host" in beyond.text
+    looking = pytest_session(tmp_path / "looking", *words, "--preflight", "-rs", cwd=here)
+    assert "--preflight only looks at the hosts and their network" in looking.text
     assert "1 passed" in pytest_session(tmp_path / "fine", *words, cwd=here).text

@@ -74,11 +74,15 @@ class Plan:
 
     def wants(self, stage: Stage) -> bool:
         """Whether checks of the stage belong to the run."""
-        if self.mode is Mode.PREFLIGHT:
-            return stage.read_only and stage.order <= self.until.order
+        return not self.left_out(stage)
+
+    def left_out(self, stage: Stage) -> str:
+        """Why the stage does not belong to the run; empty if it does."""
         if stage is Stage.TEARDOWN:
-            return self.mode is Mode.FULL and not self.keep
-        return stage.order <= self.until.order
+            return "" if self.mode is Mode.FULL and not self.keep else "this run takes nothing down"
+        if self.mode is Mode.PREFLIGHT and not stage.read_only:
+            return "--preflight only looks at the hosts and their network"
+        return "" if stage.order <= self.until.order else f"the run goes only up to {self.until.title}"
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -223,8 +227,8 @@ class Run:
             StageBlocked: findings of earlier stages forbid to go on.
             SkipCheck: the plan leaves the stage out; a check of the teardown may ask for one all the same.
         """
-        if not self.plan.wants(stage):
-            raise SkipCheck(f"the run goes only up to {self.plan.until.title}")
+        if left_out := self.plan.left_out(stage):
+            raise SkipCheck(left_out)
         if stage in self._blocked:
             raise self._blocked[stage]
         if stage not in self._facts:
