@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real rank tables from public sources, where the collection is at hand."""
+"""Real rank tables from public sources."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,7 @@ import pytest
 from hakuna.judgement.rank_table_rules import FaultCode, Profile, TableContext, judge
 
 C = FaultCode
-ROOT = Path(__file__).resolve().parents[2]
-TRANSCRIPTS = Path(os.environ.get("HAKUNA_TRANSCRIPTS", ROOT / "../shared/transcripts")) / "rank_table"
+TRANSCRIPTS = Path(__file__).parents[1] / "transcripts" / "rank_table"
 
 #: What HCCL's rules find in each file of the collection; a file that is not named must be good.
 EXPECTED = {

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Public transcripts of real tools, against what is known of each. They live beside the repository, where present."""
+"""Public transcripts of real tools, against what is known of each."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from hakuna.probes import (
 from hakuna.probes.container_facts import npus_of, parse_host_config
 from hakuna.probes.reading import UnparsedError
 
-FOLDER = Path(os.environ.get("HAKUNA_TRANSCRIPTS", Path(__file__).parents[2] / ".." / "shared" / "transcripts"))
+FOLDER = Path(__file__).parents[1] / "transcripts"
 
 
 def each(parse: Callable[[str], Any], get: Callable[[Any], Any]) -> Callable[[str], Any]:
@@ -305,7 +304,6 @@ EXPECTED: list[tuple[str, Callable[[str], Any], Any]] = [
 ]
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason="the transcripts are not beside this checkout (HAKUNA_TRANSCRIPTS)")
 @pytest.mark.parametrize(
     ("name", "parse", "expected"), [pytest.param(*row, id=f"{n}-{row[0]}") for n, row in enumerate(EXPECTED)]
 )
@@ -318,7 +316,6 @@ def test_a_transcript_reads_as_its_index_says(name: str, parse: Callable[[str], 
         assert parse(text) == expected
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason="the transcripts are not beside this checkout (HAKUNA_TRANSCRIPTS)")
 @pytest.mark.parametrize(
     "dress",
     [lambda t: t.replace("\n", "\r\n"), lambda t: "\x1b[0m" + t.replace("\n", "\x1b[K\n"), lambda t: f"\n  \n{t}\n\n"],
@@ -334,3 +331,10 @@ def test_a_transcript_reads_as_its_index_says(name: str, parse: Callable[[str], 
 )
 def test_line_ends_colours_and_blank_lines_change_nothing(name: str, parse, expected, dress):
     assert parse(dress((FOLDER / name).read_text(encoding="utf-8"))) == expected
+
+
+def test_the_index_names_each_transcript_once():
+    rows = [line.split("\t") for line in (FOLDER / "INDEX.tsv").read_text(encoding="utf-8").splitlines()[1:]]
+    files = sorted(p.relative_to(FOLDER).as_posix() for p in FOLDER.glob("*/*"))
+    assert sorted({row[0] for row in rows}) == files
+    assert all(row[4] for row in rows)
