@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -10,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 #: sshd is in a folder that is not on everyone's PATH, and insists on being called by its whole path.
@@ -159,6 +160,18 @@ class Sshd:
         for pid in pids:
             _kill(pid)
         return len(pids)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Nothing of it answers meanwhile, and nothing tells so: as a node whose network is gone."""
+        pids = [*([self._process.pid] if self._process else []), *self.sessions()]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """End it and its connections."""

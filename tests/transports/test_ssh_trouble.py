@@ -356,3 +356,20 @@ def _wait(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_a_node_that_is_out_of_reach_between_two_batches_is_found_out_once(
+    make_sshd: MakeSshd, connect: Connect
+) -> None:
+    """Its connection still counts as open here. Every later batch gets the trouble at once."""
+    sshd = make_sshd()
+    transport = connect(sshd.node(connect_timeout=1))
+    assert hello(transport).trouble is None
+    with sshd.frozen():
+        begun = time.monotonic()
+        trouble = troubled(transport)
+        assert trouble.kind is Trouble.UNREACHABLE
+        assert "no sshd answers within 1 s" in trouble.detail
+        assert time.monotonic() - begun < 8
+        assert troubled(transport) == trouble
+        assert time.monotonic() - begun < 8

@@ -106,16 +106,22 @@ class _Host:
         while True:
             for pause in pauses(self._patience):
                 connection = self.connection()
+                asked = time.monotonic()
                 try:
                     # One at a time: paramiko keeps one refusal per connection, whosever it is.
                     with self._opening:
+                        asked = time.monotonic()
                         return connection, connection.transport.open_session(timeout=self.node.ssh.connect_timeout)
                 except ChannelException as error:
                     words = error.text
                 except (SSHException, EOFError, OSError) as error:
                     # Nothing has been sent yet: the connection had died since its last use, another one may do.
                     words = str(error) or type(error).__name__
-                    if not connection.is_connected:
+                    # No answer at all: the node is out of reach, and nothing has told this end. Another connection
+                    # finds out, unless a batch of ours still hears from the node by this one.
+                    waited = time.monotonic() - asked
+                    silent = waited >= self.node.ssh.connect_timeout * 0.9 and self._sessions <= 0
+                    if silent or not connection.is_connected:
                         self.drop(connection)
                 time.sleep(pause)
             if self._sessions <= 0:
