@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
-import signal
 import sys
 import tempfile
 import time
@@ -128,28 +126,7 @@ def raylets(ssh: SshTransport, inventory: Inventory, made: Bench, ray: Path) -> 
         time.sleep(5)  # their agents start; nothing tells when they are done
         yield
     finally:
-        networks = {network(pid) for pid in made.pids} - {network(os.getpid())}
-        end = time.monotonic() + 20
-        while (left := others(networks, made.pids)) and time.monotonic() < end:
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.2)
-
-
-def others(networks: set[Path], known: list[int]) -> list[int]:
-    """The processes in these network namespaces, but for those that are known."""
-    found = []
-    for pid in (int(entry.name) for entry in Path("/proc").glob("[0-9]*")):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            if pid not in known and network(pid) in networks:
-                found.append(pid)
-    return found
-
-
-def network(pid: int) -> Path:
-    """The network namespace that a process is in."""
-    return Path(f"/proc/{pid}/ns/net").readlink()
+        namespaces.clear(made.pids)
 
 
 if __name__ == "__main__":

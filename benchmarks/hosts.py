@@ -138,6 +138,8 @@ def bench(folder: Path, count: int, dead: int = 0) -> Iterator[Bench]:
             at_the_end.callback(_end, running)
             made.pids.append(running.pid)
             _await(log, running)
+        if switch:
+            at_the_end.callback(namespaces.clear, made.pids)
         yield made
 
 

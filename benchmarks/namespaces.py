@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -71,6 +72,30 @@ def switch() -> Iterator[Switch]:
         _await(lambda: not Path("/sys/class/net", UPLINK).exists(), "the switch to go")
 
 
+def clear(pids: Sequence[int]) -> None:
+    """Kill what else is in the networks of these processes: their sessions would never hear that the clients are gone."""
+    networks = {_network(pid) for pid in pids} - {_network(os.getpid())}
+    end = time.monotonic() + 20
+    while (left := _others(networks, pids)) and time.monotonic() < end:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)  # they are no children of this process
+
+
+def _others(networks: set[Path], known: Sequence[int]) -> list[int]:
+    found = []
+    for pid in (int(entry.name) for entry in Path("/proc").glob("[0-9]*")):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if pid not in known and _network(pid) in networks:
+                found.append(pid)
+    return found
+
+
+def _network(pid: int) -> Path:
+    return Path(f"/proc/{pid}/ns/net").readlink()
+
+
 def _ip(pid: int | None, *lines: str) -> None:
     """Run lines of ``ip -batch``, in the network of that process."""
     inside = [] if pid is None else ["nsenter", "-t", str(pid), "-n", "--"]
@@ -82,8 +107,7 @@ def _ip(pid: int | None, *lines: str) -> None:
 
 
 def _await_namespace(process: subprocess.Popen[bytes]) -> None:
-    own = Path("/proc/self/ns/net").readlink()
-    _await(lambda: Path(f"/proc/{process.pid}/ns/net").readlink() != own, "a network namespace")
+    _await(lambda: _network(process.pid) != _network(os.getpid()), "a network namespace")
 
 
 def _await(condition: Callable[[], bool], what: str) -> None:
