@@ -73,7 +73,7 @@ def switch() -> Iterator[Switch]:
 
 
 def clear(pids: Sequence[int]) -> None:
-    """Kill what else is in the networks of these processes: their sessions would never hear that the clients are gone."""
+    """Kill what else is in the networks of these processes: sessions would never hear that their clients are gone."""
     networks = {_network(pid) for pid in pids} - {_network(os.getpid())}
     end = time.monotonic() + 20
     while (left := _others(networks, pids)) and time.monotonic() < end:
