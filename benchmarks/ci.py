@@ -6,14 +6,13 @@ python benchmarks/ci.py
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import contenders
+import script
 from compare import by_turns
 from hosts import bench
 
@@ -36,15 +35,8 @@ def _cpu(folder: Path, nodes: int) -> float:
     path = folder / f"{nodes}.yaml"
     path.write_text(f"cluster: c{nodes}\ntransport: simulated\nnodes:\n{rows}")
     words = ["--preflight", "--mesh=rail", "-q", "--tb=no", "-p", "no:cacheprovider"]
-    before = os.times()
-    subprocess.run(
-        [sys.executable, "-m", "pytest", f"--inventory={path}", f"--reports={folder / 'reports'}", *words],
-        cwd=Path(__file__).parent.parent,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
+    argv = [sys.executable, "-m", "pytest", f"--inventory={path}", f"--reports={folder / 'reports'}", *words]
+    return script.used(argv).cpu
 
 
 def main() -> int:
@@ -71,7 +63,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except RuntimeError as error:
-        sys.exit(f"benchmark: {error}")
+    script.finish(main)

@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 
 import contenders
+import script
 from hosts import Bench, bench
 
 from hakuna.inventory.model import Ssh
@@ -95,7 +96,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except RuntimeError as error:
-        sys.exit(f"benchmark: {error}")
+    script.finish(main)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import contenders
 import namespaces
+import script
 from compare import by_turns
 from hosts import DEVICES, Bench, bench
 
@@ -130,7 +131,4 @@ def raylets(ssh: SshTransport, inventory: Inventory, made: Bench, ray: Path) -> 
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except RuntimeError as error:
-        sys.exit(f"benchmark: {error}")
+    script.finish(main)

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import contenders
+import script
 from hosts import Bench, bench
-from sizes import ROOT, one
+from sizes import one
 
 from hakuna.evidence import Batch, Command
 from hakuna.evidence.store import EvidenceStore
@@ -55,21 +54,6 @@ def carry(folder: Path, inventory: Path) -> None:
     transport.close()
 
 
-def cpu(argv: list[str]) -> float:
-    """User and system seconds of one process.
-
-    Raises:
-        RuntimeError: it failed.
-    """
-    with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(argv, cwd=ROOT, stdout=out, stderr=out)
-        _, status, used = os.wait4(process.pid, 0)
-        if os.waitstatus_to_exitcode(status):
-            out.seek(0)
-            raise RuntimeError(out.read()[-2000:])
-    return round(used.ru_utime + used.ru_stime, 2)
-
-
 def _carrying(folder: Path, sent: str, made: Bench) -> list[str]:
     folder.mkdir()
     (folder / "sent").write_text(sent)
@@ -83,11 +67,11 @@ def measure(nodes: int) -> dict[str, float]:
         one(folder, nodes, ())
         (run,) = (folder / "reports").glob("*/evidence")
         replay = ["-m", "pytest", f"--replay={run.parent}", f"--reports={folder / 'again'}", "-q", "--tb=no"]
-        judging = min(cpu([sys.executable, *replay]) for _ in range(TURNS))
+        judging = min(script.used([sys.executable, *replay]).cpu for _ in range(TURNS))
         sent = json.dumps(lengths(run))
         with bench(folder / "b", nodes) as made:
-            carrying = min(cpu(_carrying(folder / f"kept{turn}", sent, made)) for turn in range(TURNS))
-    return {"judging": judging, "carrying": carrying, "sum": round(judging + carrying, 2)}
+            carrying = min(script.used(_carrying(folder / f"kept{turn}", sent, made)).cpu for turn in range(TURNS))
+    return {"judging": round(judging, 2), "carrying": round(carrying, 2), "sum": round(judging + carrying, 2)}
 
 
 def main() -> int:
@@ -107,7 +91,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except RuntimeError as error:
-        sys.exit(f"benchmark: {error}")
+    script.finish(main)

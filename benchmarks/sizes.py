@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import script
+
 from hakuna.evidence import Ending, Outcome
 from hakuna.probes.mesh import PingMesh
 from hakuna.where import Where
 
-ROOT = Path(__file__).parent.parent
 #: Nodes and words of each run.
 RUNS = {"2 x 8, all stages": (2, ()), "64 x 8, all stages": (64, ())}
 LARGE = {"1024 x 8, preflight, rail mesh": (1024, ("--preflight", "--mesh=rail"))}
@@ -36,20 +35,12 @@ def one(folder: Path, nodes: int, words: tuple[str, ...]) -> dict[str, float | s
     path = folder / f"{nodes}.yaml"
     path.write_text(f"cluster: c{nodes}\ntransport: simulated\nray: {{join_timeout: 30}}\nnodes:\n{rows}")
     argv = [sys.executable, "-m", "pytest", f"--inventory={path}", f"--reports={folder / 'reports'}", "-q", "--tb=no"]
-    begun = time.perf_counter()
-    with (folder / "out").open("w+") as out:
-        process = subprocess.Popen([*argv, *words], cwd=ROOT, stdout=out, stderr=out)
-        _, status, used = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begun
-        out.seek(0)
-        said = out.read()
-    if os.waitstatus_to_exitcode(status) not in ENDS:
-        raise RuntimeError(said[-2000:])
+    found = script.used([*argv, *words], ENDS)
     return {
-        "seconds": round(seconds, 1),
-        "cpu seconds": round(used.ru_utime + used.ru_stime, 1),
-        "MiB": round(used.ru_maxrss / 1024),
-        "verdict": next((v for v in ("NOT READY", "INCONCLUSIVE", "READY") if f"\n{v}" in said), "none"),
+        "seconds": round(found.seconds, 1),
+        "cpu seconds": round(found.cpu, 1),
+        "MiB": round(found.mib),
+        "verdict": next((v for v in ("NOT READY", "INCONCLUSIVE", "READY") if f"\n{v}" in found.said), "none"),
     }
 
 
@@ -83,4 +74,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script.finish(main)

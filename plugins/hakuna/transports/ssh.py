@@ -106,7 +106,6 @@ class _Host:
         while True:
             for pause in pauses(self._patience):
                 connection = self.connection()
-                asked = time.monotonic()
                 try:
                     # One at a time: paramiko keeps one refusal per connection, whosever it is.
                     with self._opening:
